@@ -1,0 +1,136 @@
+//! Lets a request through to its handler: who calls, whether they may, whether they call too often.
+
+use crate::{app::App, error::ApiError};
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use kith_access::{AccessError, Class, Level, Presented, Principal, Rate};
+use kith_types::Code;
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+/// The address a request came from, put into its extensions by [`crate::serve`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Remote(pub SocketAddr);
+
+/// Paths that also take the bearer as `?token=`, because browsers cannot send headers there.
+const QUERY_TOKEN_PATHS: [&str; 1] = ["/api/v1/events/stream"];
+
+pub(crate) async fn admit(
+    State((app, level, class)): State<(Arc<App>, Level, Class)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let remote = remote_of(&request);
+    let headers = request.headers();
+    let query_token = QUERY_TOKEN_PATHS.contains(&request.uri().path()).then(|| query_token(request.uri().query())).flatten();
+    let bearer = bearer_of(headers).or(query_token);
+    let presented = Presented {
+        bearer: bearer.as_deref(),
+        admin_token: text_of(headers, "x-kith-admin-token"),
+        mesh_token: text_of(headers, "x-mesh-token"),
+        remote,
+    };
+    let mut who = app.access.authenticate(presented).await;
+    // Where none are needed, credentials that are wrong are none: logging out twice is no error. And OpenAI's clients cannot be told
+    // to send no key, so people give them any word: on this machine a word that is not of our making is no credential.
+    let keyless = match level {
+        Level::Open => true,
+        Level::Loopback => remote.is_loopback() && foreign_word(headers, bearer.as_deref()),
+        _ => false,
+    };
+    if keyless && matches!(who, Err(AccessError::Unauthorized)) {
+        who = Ok(Principal::without_credentials(remote));
+    }
+    let admitted = match who {
+        Ok(principal) => {
+            let rate = app.access.check(&principal, class);
+            let verdict = match rate.retry_after {
+                Some(_) => Err(limited(&rate)),
+                None => app.access.require(&principal, level).map_err(ApiError::from),
+            };
+            verdict.map(|()| principal).map_err(|error| (error, rate)).map(|principal| (principal, rate))
+        }
+        // Guessing is counted against the address it comes from.
+        Err(error) => {
+            let rate = app.access.check(&Principal::without_credentials(remote), Class::Standard);
+            let error = if rate.retry_after.is_some() { limited(&rate) } else { ApiError::from(error) };
+            Err((error, rate))
+        }
+    };
+    let (mut response, rate) = match admitted {
+        Ok((principal, rate)) => {
+            request.extensions_mut().insert(principal);
+            (next.run(request).await, rate)
+        }
+        Err((error, rate)) => (error.into_response(), rate),
+    };
+    set_rate(response.headers_mut(), &rate);
+    response
+}
+
+fn foreign_word(headers: &HeaderMap, bearer: Option<&str>) -> bool {
+    bearer.is_some_and(|word| !word.starts_with("kith_"))
+        && !headers.contains_key("x-kith-admin-token")
+        && !headers.contains_key("x-mesh-token")
+}
+
+/// Counts requests that no route takes, so that scanning is limited too.
+pub(crate) async fn count_unrouted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let remote = remote_of(&request);
+    let mut response = next.run(request).await;
+    if !response.headers().contains_key("x-ratelimit-limit") {
+        let rate = app.access.check(&Principal::without_credentials(remote), Class::Standard);
+        if rate.retry_after.is_some() && response.status().is_client_error() {
+            response = limited(&rate).into_response();
+        }
+        set_rate(response.headers_mut(), &rate);
+    }
+    response
+}
+
+fn remote_of(request: &Request) -> IpAddr {
+    // Without a socket (calls inside the process) the address is nobody's: the documentation range, never loopback.
+    request.extensions().get::<Remote>().map_or(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 0)), |remote| remote.0.ip())
+}
+
+fn limited(rate: &Rate) -> ApiError {
+    let seconds = rate.retry_after.unwrap_or(1);
+    ApiError {
+        retry_after: Some(seconds),
+        ..ApiError::new(
+            Code::RateLimited,
+            format!("more than {} requests in the time allowed; try again in {seconds} s", rate.limit),
+        )
+    }
+}
+
+fn set_rate(headers: &mut HeaderMap, rate: &Rate) {
+    headers.insert("x-ratelimit-limit", HeaderValue::from(rate.limit));
+    headers.insert("x-ratelimit-remaining", HeaderValue::from(rate.remaining));
+    headers.insert("x-ratelimit-reset", HeaderValue::from(rate.reset.secs()));
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    // A header that is no text was presented all the same, and matches nothing.
+    headers.get(name).map(|value| value.to_str().unwrap_or("\0"))
+}
+
+fn bearer_of(headers: &HeaderMap) -> Option<String> {
+    if let Some(value) = text_of(headers, header::AUTHORIZATION.as_str()) {
+        let token =
+            value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+        return Some(token.unwrap_or("\0").to_owned());
+    }
+    // Anthropic's clients send their key so.
+    text_of(headers, "x-api-key").map(str::to_owned)
+}
+
+fn query_token(query: Option<&str>) -> Option<String> {
+    query?.split('&').find_map(|pair| pair.strip_prefix("token=")).map(str::to_owned)
+}

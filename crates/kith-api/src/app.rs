@@ -1,0 +1,144 @@
+//! What handlers share: the services of the node, wired by kith-node.
+
+use crate::{metrics::Metrics, table::Route};
+use kith_access::Access;
+use kith_events::Events;
+use kith_inference::Inference;
+use kith_keys::Entropy;
+use kith_models::Library;
+use kith_types::{Clock, NodeId, RequestId, Timestamp};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tokio_util::sync::CancellationToken;
+
+/// What this binary was built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuildInfo {
+    /// The workspace's version.
+    pub version: String,
+    /// The day of the build, `YYYY-MM-DD`, or `unknown`.
+    pub build_date: String,
+    /// The commit, or `unknown`.
+    pub git_commit: String,
+    /// The compiler.
+    pub rust_version: String,
+}
+
+/// Settings of the listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Host names that may stand in the Host header besides loopback names and addresses; lower case, without port.
+    pub hosts: Vec<String>,
+    /// Origins whose pages may call besides the node's own; lower case, scheme and all.
+    pub origins: Vec<String>,
+    /// The most bytes of a body, for requests with prompts.
+    pub inference_body: usize,
+    /// The most bytes of any other body.
+    pub standard_body: usize,
+    /// Whether secrets at rest are sealed, and by what (`keyring`, `file`).
+    pub at_rest: String,
+    /// The node's data folder.
+    pub data_dir: PathBuf,
+}
+
+/// The parts an [`App`] is made of.
+pub struct AppParts {
+    /// Who may call.
+    pub access: Arc<Access>,
+    /// Answers prompts.
+    pub inference: Arc<Inference>,
+    /// The models on this node.
+    pub library: Arc<Library>,
+    /// The event bus.
+    pub events: Events,
+    /// This node's id.
+    pub node_id: NodeId,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The random source.
+    pub entropy: Arc<dyn Entropy>,
+    /// Settings of the listener.
+    pub settings: Settings,
+    /// What this binary was built from.
+    pub build: BuildInfo,
+    /// Cancelled when the node is to stop.
+    pub stop: CancellationToken,
+}
+
+/// Everything handlers can reach.
+pub struct App {
+    pub(crate) access: Arc<Access>,
+    pub(crate) inference: Arc<Inference>,
+    pub(crate) library: Arc<Library>,
+    pub(crate) events: Events,
+    pub(crate) node_id: NodeId,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) settings: Settings,
+    pub(crate) build: BuildInfo,
+    pub(crate) stop: CancellationToken,
+    pub(crate) metrics: Metrics,
+    pub(crate) started: Timestamp,
+    pub(crate) routes: OnceLock<Vec<Route>>,
+    pub(crate) document: OnceLock<String>,
+    listening: OnceLock<Vec<SocketAddr>>,
+    requests: AtomicU64,
+}
+
+impl App {
+    /// Puts the parts together. The node counts as started now.
+    pub fn new(parts: AppParts) -> Arc<Self> {
+        Arc::new(Self {
+            started: parts.clock.now(),
+            access: parts.access,
+            inference: parts.inference,
+            library: parts.library,
+            events: parts.events,
+            node_id: parts.node_id,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            settings: parts.settings,
+            build: parts.build,
+            stop: parts.stop,
+            metrics: Metrics::new(),
+            routes: OnceLock::new(),
+            document: OnceLock::new(),
+            listening: OnceLock::new(),
+            requests: AtomicU64::new(0),
+        })
+    }
+
+    /// Tells the API where it listens, for `/api/v1/system/status`. Only the first call counts.
+    pub fn set_listening(&self, addresses: Vec<SocketAddr>) {
+        let _ = self.listening.set(addresses);
+    }
+
+    /// Where the API listens.
+    pub fn listening(&self) -> &[SocketAddr] {
+        self.listening.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Every route, once [`crate::router`] was called.
+    pub fn routes(&self) -> &[Route] {
+        self.routes.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn new_request_id(&self) -> RequestId {
+        let mut bytes = [0; 12];
+        // An id only has to differ from its neighbours; without random bytes a count does that too.
+        if self.entropy.fill(&mut bytes).is_err() {
+            bytes[..8].copy_from_slice(&self.requests.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        }
+        RequestId::from_random(bytes)
+    }
+
+    pub(crate) fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.clock.now().ms() - self.started.ms()).unwrap_or(0)
+    }
+}

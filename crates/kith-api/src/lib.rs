@@ -1,0 +1,21 @@
+//! The REST API: routers, access, limits, errors, OpenAPI. Handlers extract, make one domain call and convert; they hold no rules.
+
+mod admit;
+mod app;
+mod body;
+mod error;
+mod field_error;
+mod guard;
+mod metrics;
+mod ollama;
+mod openai;
+mod routes;
+mod serve;
+mod stream;
+mod table;
+
+pub use app::{App, AppParts, BuildInfo, Settings};
+pub use error::ApiError;
+pub use routes::{document, router};
+pub use serve::serve;
+pub use table::Route;

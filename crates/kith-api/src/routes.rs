@@ -1,0 +1,102 @@
+//! All routes. What a route may be called by stands here, beside its handler; everything else about it stands at the handler.
+
+mod auth;
+mod events;
+mod library;
+mod ollama;
+mod openai;
+mod system;
+
+pub(crate) use system::process_memory;
+
+use crate::{admit, app::App, guard, table::Table};
+use axum::{Router, middleware::from_fn_with_state};
+use kith_access::{Class, Level};
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::openapi::{
+    ComponentsBuilder, ContactBuilder, InfoBuilder, OpenApi, OpenApiBuilder,
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::routes;
+
+fn skeleton(version: &str) -> OpenApi {
+    let bearer = SecurityScheme::Http(
+        HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("An API key, a paired device or a login token."))
+            .build(),
+    );
+    let admin = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Kith-Admin-Token", "The admin token.")));
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Kith")
+                .version(version)
+                .description(Some("One private machine out of your computers. Ollama's and OpenAI's clients work unchanged."))
+                .contact(Some(ContactBuilder::new().name(Some("The Kith authors")).build())),
+        )
+        .components(Some(
+            ComponentsBuilder::new()
+                .security_scheme("bearer", bearer)
+                .security_scheme("adminToken", admin)
+                .schema_from::<kith_wire::system::ErrorBody>()
+                .build(),
+        ))
+        .build()
+}
+
+fn table(app: &Arc<App>) -> Table {
+    use Class::{Admin as Adm, Inference as Inf, Standard as Std};
+    Table::new(Arc::clone(app), skeleton(&app.build.version))
+        .add(Level::Open, Std, routes!(system::root, system::root_head))
+        .add(Level::Open, Std, routes!(system::health))
+        .add(Level::Open, Std, routes!(system::metrics))
+        .add(Level::Open, Std, routes!(system::openapi))
+        .add(Level::Open, Std, routes!(system::version))
+        .add(Level::Open, Std, routes!(system::ollama_version))
+        .add(Level::Open, Std, routes!(system::status))
+        .add(Level::User, Std, routes!(system::whoami))
+        .add(Level::Admin, Adm, routes!(system::shutdown))
+        .add(Level::User, Std, routes!(events::stream))
+        .add(Level::Open, Std, routes!(auth::login))
+        .add(Level::Open, Std, routes!(auth::logout))
+        .add(Level::Open, Std, routes!(auth::bootstrap_exchange))
+        .add(Level::Admin, Adm, routes!(auth::issue_ticket))
+        .add(Level::Admin, Adm, routes!(auth::set_password))
+        .add(Level::Admin, Adm, routes!(auth::keys, auth::mint_key))
+        .add(Level::Admin, Adm, routes!(auth::revoke_key))
+        .add(Level::Admin, Adm, routes!(library::import))
+        .add(Level::Loopback, Std, routes!(library::tags))
+        .add(Level::Loopback, Std, routes!(library::show))
+        .add(Level::Loopback, Std, routes!(library::ps))
+        .add(Level::Loopback, Std, routes!(library::delete))
+        .add(Level::Loopback, Inf, routes!(ollama::generate))
+        .add(Level::Loopback, Inf, routes!(ollama::chat))
+        .add(Level::Loopback, Inf, routes!(openai::chat_completions))
+        .add(Level::Loopback, Inf, routes!(openai::completions))
+        .add(Level::Loopback, Std, routes!(openai::models))
+        .add(Level::Loopback, Std, routes!(openai::model))
+}
+
+/// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.
+pub fn router(app: &Arc<App>) -> Router {
+    let (router, document, routes) = table(app).finish();
+    let _ = app.routes.set(routes);
+    let _ = app.document.set(document.to_json().unwrap_or_else(|error| {
+        tracing::error!(%error, "the OpenAPI document could not be written");
+        "{}".to_owned()
+    }));
+    router
+        .fallback(guard::no_such_route)
+        .method_not_allowed_fallback(guard::wrong_method)
+        .layer(from_fn_with_state(Arc::clone(app), admit::count_unrouted))
+        .layer(CatchPanicLayer::custom(guard::panicked))
+        .layer(from_fn_with_state(Arc::clone(app), guard::frame))
+        .with_state(Arc::clone(app))
+}
+
+/// The OpenAPI document of `app`, as JSON; empty before [`router`] was called.
+pub fn document(app: &App) -> &str {
+    app.document.get().map_or("", String::as_str)
+}

@@ -1,0 +1,61 @@
+//! Streams to clients: server-sent events and lines of JSON. Dropping the connection drops the stream, and with it the work.
+
+use crate::{app::App, error::ApiError};
+use axum::{
+    body::Body,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+use std::{convert::Infallible, sync::Arc};
+
+fn respond(content_type: &'static str, stream: impl Stream<Item = Bytes> + Send + 'static, app: &Arc<App>) -> Response {
+    let stopping = app.stop.clone();
+    // A node that stops ends its streams, or it would wait for them.
+    let stream = stream.take_until(stopping.cancelled_owned()).map(Ok::<_, Infallible>);
+    let mut response = Body::from_stream(stream).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // Proxies that buffer would hold the first token back.
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// One JSON document as bytes. Serialising our own bodies cannot fail; if it ever did, the client is told so.
+pub(crate) fn json_bytes(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).unwrap_or_else(|error| {
+        tracing::error!(%error, "a body could not be serialised");
+        br#"{"error":"an internal error occurred"}"#.to_vec()
+    })
+}
+
+/// One server-sent event with a JSON document.
+pub(crate) fn sse_data(value: &impl Serialize) -> Bytes {
+    let mut line = b"data: ".to_vec();
+    line.extend(json_bytes(value));
+    line.extend(b"\n\n");
+    line.into()
+}
+
+/// One line of JSON.
+pub(crate) fn json_line(value: &impl Serialize) -> Bytes {
+    let mut line = json_bytes(value);
+    line.push(b'\n');
+    line.into()
+}
+
+/// An answer of server-sent events.
+pub(crate) fn sse(stream: impl Stream<Item = Bytes> + Send + 'static, app: &Arc<App>) -> Response {
+    respond("text/event-stream; charset=utf-8", stream, app)
+}
+
+/// An answer of lines of JSON.
+pub(crate) fn ndjson(stream: impl Stream<Item = Bytes> + Send + 'static, app: &Arc<App>) -> Response {
+    respond("application/x-ndjson", stream, app)
+}
+
+/// The body of an error that comes after the status has been sent.
+pub(crate) fn late_error(app: &App, error: ApiError, family: kith_types::Family) -> serde_json::Value {
+    error.body(family, &app.new_request_id(), app.clock.now())
+}

@@ -1,0 +1,111 @@
+//! The route table: method, path, access and limit of every endpoint, declared once, beside its handler and its OpenAPI entry.
+
+use crate::{admit::admit, app::App};
+use axum::middleware::from_fn_with_state;
+use kith_access::{Class, Level};
+use std::sync::Arc;
+use utoipa::openapi::{
+    HttpMethod, Object, RefOr, Required,
+    header::HeaderBuilder,
+    path::{Operation, PathItem},
+    response::ResponseBuilder,
+    security::SecurityRequirement,
+};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
+
+/// One endpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// The path, with parameters in braces.
+    pub path: String,
+    /// Who may call.
+    pub access: Level,
+    /// Which limit counts the call.
+    pub class: Class,
+}
+
+/// Collects routes with their access.
+pub(crate) struct Table {
+    app: Arc<App>,
+    router: OpenApiRouter<Arc<App>>,
+    routes: Vec<Route>,
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
+    [
+        (HttpMethod::Get, &mut item.get),
+        (HttpMethod::Put, &mut item.put),
+        (HttpMethod::Post, &mut item.post),
+        (HttpMethod::Delete, &mut item.delete),
+        (HttpMethod::Head, &mut item.head),
+        (HttpMethod::Patch, &mut item.patch),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| operation.as_mut().map(|operation| (method, operation)))
+}
+
+const fn method_name(method: &HttpMethod) -> &'static str {
+    match method {
+        HttpMethod::Get => "GET",
+        HttpMethod::Put => "PUT",
+        HttpMethod::Post => "POST",
+        HttpMethod::Delete => "DELETE",
+        HttpMethod::Head => "HEAD",
+        HttpMethod::Patch => "PATCH",
+        HttpMethod::Options => "OPTIONS",
+        HttpMethod::Trace => "TRACE",
+    }
+}
+
+impl Table {
+    pub fn new(app: Arc<App>, document: utoipa::openapi::OpenApi) -> Self {
+        Self { app, router: OpenApiRouter::with_openapi(document), routes: Vec::new() }
+    }
+
+    /// Adds endpoints that share access and limit.
+    pub fn add(mut self, access: Level, class: Class, (schemas, mut paths, methods): UtoipaMethodRouter<Arc<App>>) -> Self {
+        for (path, item) in &mut paths.paths {
+            for (method, operation) in operations(item) {
+                let method = method_name(&method).to_owned();
+                self.routes.push(Route { method, path: path.clone(), access, class });
+                describe(operation, access);
+            }
+        }
+        let methods = methods.route_layer(from_fn_with_state((Arc::clone(&self.app), access, class), admit));
+        self.router = self.router.routes((schemas, paths, methods));
+        self
+    }
+
+    pub fn finish(self) -> (axum::Router<Arc<App>>, utoipa::openapi::OpenApi, Vec<Route>) {
+        let (router, document) = self.router.split_for_parts();
+        (router, document, self.routes)
+    }
+}
+
+/// Says in the document what holds for every endpoint of this access.
+fn describe(operation: &mut Operation, access: Level) {
+    let bearer = || SecurityRequirement::new("bearer", Vec::<String>::new());
+    let admin = || SecurityRequirement::new("adminToken", Vec::<String>::new());
+    operation.security = Some(match access {
+        Level::Open => vec![],
+        Level::Loopback => vec![SecurityRequirement::default(), bearer(), admin()],
+        Level::User | Level::Admin => vec![bearer(), admin()],
+        Level::Mesh => vec![SecurityRequirement::new("mesh", Vec::<String>::new())],
+    });
+    let mut common = vec![("429", "Too many requests of this principal; see Retry-After."), ("403", "Not allowed.")];
+    if access != Level::Open {
+        common.push(("401", "No credentials, or wrong ones."));
+    }
+    for (status, description) in common {
+        let response = ResponseBuilder::new()
+            .description(description)
+            .header("X-RateLimit-Remaining", HeaderBuilder::new().schema(Some(Object::new())).build())
+            .build();
+        operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
+    }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.required = Some(Required::True);
+    }
+}

@@ -1,0 +1,10 @@
+//! Content-addressed bytes on disk: written once, verified, collected when nobody names them. Knows nothing of what the bytes mean.
+
+mod blobs;
+mod error;
+mod intake;
+mod pins;
+
+pub use blobs::{Blobs, Collected, Put};
+pub use error::BlobError;
+pub use pins::Pin;

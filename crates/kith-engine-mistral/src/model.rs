@@ -1,0 +1,192 @@
+//! A model in memory, as the port sees it.
+
+use crate::{
+    answer::{Answer, Beginning},
+    engine::{Entropy, Footprint},
+    grammar::Grammars,
+    turns::Shared,
+    vocabulary::Vocabulary,
+};
+use async_trait::async_trait;
+use futures::stream;
+use kith_engine::{
+    EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Sampling, Step, Timings, TokenStream,
+    Usage,
+};
+use std::sync::{Arc, atomic::Ordering};
+use tokio::sync::mpsc;
+
+/// What can be read off a model without its weights, shared with blocking tasks.
+pub(crate) struct Reading {
+    pub(crate) vocabulary: Arc<Vocabulary>,
+    pub(crate) grammars: Grammars,
+}
+
+/// A loaded model.
+pub(crate) struct MistralModel {
+    pub(crate) info: LoadedInfo,
+    pub(crate) footprint: Footprint,
+    pub(crate) answers: mpsc::Sender<Answer>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) entropy: Entropy,
+    #[cfg(test)]
+    pub(crate) fault_after: std::sync::Mutex<Option<usize>>,
+}
+
+impl MistralModel {
+    /// Runs something that takes a while where it blocks nobody.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reading) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let reading = self.shared.reading()?;
+        tokio::task::spawn_blocking(move || work(&reading))
+            .await
+            .map_err(|error| EngineError::Failed(format!("preparing the request: {error}")))?
+    }
+}
+
+#[async_trait]
+impl Loaded for MistralModel {
+    fn info(&self) -> &LoadedInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> Memory {
+        if self.shared.freed.is_cancelled() {
+            return Memory::default();
+        }
+        let tokens = self.shared.running_tokens.load(Ordering::Relaxed) + self.shared.kept_tokens.load(Ordering::Relaxed);
+        self.footprint.memory(tokens)
+    }
+
+    async fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError> {
+        let text = text.to_owned();
+        self.apart(move |reading| reading.vocabulary.ids(&text, add_special)).await
+    }
+
+    async fn detokenize(&self, tokens: &[u32]) -> Result<String, EngineError> {
+        let vocabulary = &self.shared.reading()?.vocabulary;
+        known(tokens, vocabulary)?;
+        Ok(vocabulary.text(tokens))
+    }
+
+    async fn generate(&self, request: GenerateRequest) -> Result<TokenStream, EngineError> {
+        if let Some(error) = self.shared.gone() {
+            return Err(error);
+        }
+        check(&request)?;
+        let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos } = request;
+        let (prompt, grammar) = self
+            .apart(move |reading| {
+                let prompt = match input {
+                    Input::Text { text, add_special } => reading.vocabulary.ids(&text, add_special)?,
+                    Input::Tokens(tokens) => tokens,
+                };
+                known(&prompt, &reading.vocabulary)?;
+                Ok((prompt, reading.grammars.begin(&constraint)?))
+            })
+            .await?;
+        let length = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
+        if length == 0 {
+            return Err(EngineError::Invalid { field: "input", message: "the prompt is empty".into() });
+        }
+        let window = self.info.context;
+        if length >= window {
+            return Err(EngineError::ContextExceeded { prompt: length, window });
+        }
+        let room = (window - length).min(max_tokens.unwrap_or(u32::MAX));
+        if room == 0 {
+            let usage = Usage { prompt: length, ..Usage::default() };
+            let done = Generated { finish: Finish::Length, usage, timings: Timings::default() };
+            return Ok(Box::pin(stream::iter([Ok(Step::Done(done))])));
+        }
+        let seed = sampling.seed.unwrap_or_else(|| (self.entropy)());
+        let (steps, reader) = mpsc::channel(room as usize + 1);
+        let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar };
+        let answer = Answer::new(beginning, Arc::clone(&self.shared.reading()?.vocabulary), steps);
+        #[cfg(test)]
+        let answer = {
+            let mut answer = answer;
+            answer.fault_after = self.fault_after.lock().ok().and_then(|mut fault| fault.take());
+            answer
+        };
+        let gone = |shared: &Shared| shared.gone().unwrap_or(EngineError::Unloaded);
+        tokio::select! {
+            biased;
+            () = self.shared.unload.cancelled() => return Err(EngineError::Unloaded),
+            sent = self.answers.send(answer) => sent.map_err(|_| gone(&self.shared))?,
+        }
+        Ok(read(reader, Arc::clone(&self.shared)))
+    }
+
+    async fn unload(&self) {
+        self.shared.unload.cancel();
+        self.shared.freed.cancelled().await;
+    }
+}
+
+impl Drop for MistralModel {
+    fn drop(&mut self) {
+        self.shared.unload.cancel();
+    }
+}
+
+/// The steps up to the end. The end is never missing, and unloading shows at once, not after the step of the model that is running.
+fn read(reader: mpsc::Receiver<Result<Step, EngineError>>, shared: Arc<Shared>) -> TokenStream {
+    Box::pin(stream::unfold(Some((reader, shared)), |state| async move {
+        let (mut reader, shared) = state?;
+        let step = tokio::select! {
+            biased;
+            step = reader.recv() => step,
+            () = shared.unload.cancelled() => Some(Err(EngineError::Unloaded)),
+        };
+        let step = step.unwrap_or_else(|| Err(shared.gone().unwrap_or_else(crate::executor::died)));
+        let more = matches!(step, Ok(Step::Token(_)));
+        Some((step, more.then_some((reader, shared))))
+    }))
+}
+
+fn known(tokens: &[u32], vocabulary: &Vocabulary) -> Result<(), EngineError> {
+    match tokens.iter().find(|id| **id as usize >= vocabulary.len()) {
+        None => Ok(()),
+        Some(id) => {
+            let message = format!("token {id} is none of the model's {} tokens", vocabulary.len());
+            Err(EngineError::Invalid { field: "input", message })
+        }
+    }
+}
+
+fn check(request: &GenerateRequest) -> Result<(), EngineError> {
+    let Sampling { temperature, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty, logit_bias, .. } =
+        &request.sampling;
+    let bounds = [
+        ("sampling.temperature", *temperature, (0.0..=5.0).contains(temperature), "from 0 to 5"),
+        ("sampling.top_p", top_p.unwrap_or(1.0), top_p.is_none_or(|p| p > 0.0 && p <= 1.0), "above 0 and at most 1"),
+        ("sampling.min_p", min_p.unwrap_or(0.0), min_p.is_none_or(|p| (0.0..1.0).contains(&p)), "at least 0 and below 1"),
+        (
+            "sampling.repetition_penalty",
+            *repetition_penalty,
+            repetition_penalty.is_finite() && *repetition_penalty > 0.0,
+            "above 0",
+        ),
+        ("sampling.frequency_penalty", *frequency_penalty, (-2.0..=2.0).contains(frequency_penalty), "from -2 to 2"),
+        ("sampling.presence_penalty", *presence_penalty, (-2.0..=2.0).contains(presence_penalty), "from -2 to 2"),
+    ];
+    for (field, value, good, range) in bounds {
+        if !good {
+            return Err(EngineError::Invalid { field, message: format!("{field} must be {range}, not {value}") });
+        }
+    }
+    if let Some((id, bias)) = logit_bias.iter().find(|(_, bias)| !(-100.0..=100.0).contains(bias)) {
+        let message = format!("the bias of token {id} must be from -100 to 100, not {bias}");
+        return Err(EngineError::Invalid { field: "sampling.logit_bias", message });
+    }
+    if let Some(count) = request.logprobs.filter(|count| *count > 20) {
+        return Err(EngineError::Invalid { field: "logprobs", message: format!("logprobs must be at most 20, not {count}") });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+use super::*;
+use crate::MistralEngine;
+use futures::StreamExt;
+use kith_engine::{Constraint, ModelFormat, ModelSpec};
+use std::{path::PathBuf, time::Duration};
+
+fn request() -> GenerateRequest {
+    GenerateRequest {
+        input: Input::Text { text: "Once upon a time".into(), add_special: true },
+        sampling: Sampling { temperature: 0.0, ..Sampling::default() },
+        max_tokens: Some(12),
+        logprobs: None,
+        constraint: Constraint::None,
+        ignore_eos: true,
+    }
+}
+
+fn field(change: impl FnOnce(&mut GenerateRequest)) -> &'static str {
+    let mut request = request();
+    change(&mut request);
+    match check(&request) {
+        Err(EngineError::Invalid { field, .. }) => field,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn values_out_of_bounds_are_refused_by_name() {
+    assert!(check(&request()).is_ok());
+    assert_eq!(field(|request| request.sampling.temperature = -0.1), "sampling.temperature");
+    assert_eq!(field(|request| request.sampling.temperature = f32::NAN), "sampling.temperature");
+    assert_eq!(field(|request| request.sampling.top_p = Some(0.0)), "sampling.top_p");
+    assert_eq!(field(|request| request.sampling.min_p = Some(1.0)), "sampling.min_p");
+    assert_eq!(field(|request| request.sampling.repetition_penalty = 0.0), "sampling.repetition_penalty");
+    assert_eq!(field(|request| request.sampling.frequency_penalty = 3.0), "sampling.frequency_penalty");
+    assert_eq!(field(|request| request.sampling.presence_penalty = -3.0), "sampling.presence_penalty");
+    assert_eq!(field(|request| request.sampling.logit_bias = vec![(1, 101.0)]), "sampling.logit_bias");
+    assert_eq!(field(|request| request.logprobs = Some(21)), "logprobs");
+}
+
+/// The test model, or `None` where there is none. CI must have it.
+fn model_file() -> Option<PathBuf> {
+    let named = std::env::var_os("KITH_TEST_MODEL").map(PathBuf::from);
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let path = named.unwrap_or_else(|| home.join(".cache/kith/models/SmolLM2-135M-Instruct.Q4_1.gguf"));
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "the test model is missing: {}", path.display());
+    println!("skipped: no model at {}", path.display());
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_engine_fails_waiting_and_later_requests_and_the_model_can_be_loaded_again() {
+    let Some(path) = model_file() else { return };
+    let size_bytes = std::fs::metadata(&path).unwrap().len();
+    let spec = ModelSpec {
+        name: "test".into(),
+        path,
+        format: ModelFormat::Gguf,
+        architecture: "llama".into(),
+        size_bytes,
+        context: Some(512),
+        parallel: 2,
+    };
+    let engine = MistralEngine::new();
+    let model = engine.load_model(spec.clone()).await.unwrap();
+    *model.fault_after.lock().unwrap() = Some(3);
+    let faulty = model.generate(request()).await.unwrap();
+    let waiting = model.generate(request()).await.unwrap();
+    let ends = tokio::time::timeout(Duration::from_secs(60), async {
+        let faulty: Vec<_> = faulty.collect().await;
+        let waiting: Vec<_> = waiting.collect().await;
+        (faulty, waiting)
+    });
+    let (faulty, waiting) = ends.await.unwrap();
+    assert_eq!(faulty.iter().filter(|step| matches!(step, Ok(Step::Token(_)))).count(), 3);
+    assert!(matches!(faulty.last(), Some(Err(EngineError::Failed(_)))), "{faulty:?}");
+    assert!(matches!(waiting.last(), Some(Err(EngineError::Failed(_)))), "{waiting:?}");
+    assert!(matches!(model.generate(request()).await.err(), Some(EngineError::Failed(_))));
+    model.unload().await;
+
+    let again = engine.load_model(spec).await.unwrap();
+    let steps: Vec<_> = again.generate(request()).await.unwrap().collect().await;
+    assert!(matches!(steps.last(), Some(Ok(Step::Done(_)))), "{steps:?}");
+    again.unload().await;
+}

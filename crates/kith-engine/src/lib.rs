@@ -1,0 +1,13 @@
+//! The inference port: what an engine is asked and what it answers, and a scripted engine for tests.
+//!
+//! An engine turns tokens into tokens. Chat templates, stop sequences, tool calls and queues belong to kith-inference; which node
+//! answers belongs to kith-cluster. Neither is known here.
+
+mod error;
+mod port;
+mod request;
+pub mod scripted;
+
+pub use error::EngineError;
+pub use port::{Engine, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec, TokenStream};
+pub use request::{Constraint, Finish, GenerateRequest, Generated, Input, Sampling, Step, Timings, Token, TopToken, Usage};

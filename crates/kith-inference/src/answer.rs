@@ -1,0 +1,442 @@
+//! From a request to its answer: find the model, wait for a turn, load it, lay out the prompt, run the engine, shape what it says.
+
+use crate::{
+    Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
+    Role, TokenLogprob, ToolChoice,
+    gate::Full,
+    options::{self, Effective},
+    reasoning::{self, ReasoningParser},
+    residency::{Bounds, Residency, Use},
+    shape::Shaper,
+    stats::{Counters, Stats, Tally},
+    template::{ChatTemplate, RenderInput},
+    tools::{self, ToolParser},
+};
+use futures::{Stream, StreamExt};
+use kith_engine::{
+    Constraint, Engine, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, Step, Timings, Token, TokenStream,
+    TopToken, Usage,
+};
+use kith_events::Events;
+use kith_types::Clock;
+use serde_json::json;
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::OwnedSemaphorePermit;
+
+/// The pieces of one answer. Dropping them stops the work within one token.
+pub type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, InferenceError>> + Send>>;
+
+/// Fills its argument with random bytes.
+pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
+
+/// An answer on its way.
+pub struct Answer {
+    /// The model that answers, under its full name.
+    pub card: Arc<ModelCard>,
+    /// Its pieces.
+    pub pieces: Pieces,
+}
+
+/// A model that was asked into memory.
+pub struct Loading {
+    /// The model.
+    pub card: Arc<ModelCard>,
+    /// How long loading took; zero if it was there.
+    pub load: Duration,
+}
+
+/// The parts an [`Inference`] is made of.
+pub struct InferenceParts {
+    /// Engines, the preferred one first.
+    pub engines: Vec<Arc<dyn Engine>>,
+    /// Where models are found.
+    pub catalogue: Arc<dyn Catalogue>,
+    /// Limits.
+    pub bounds: Bounds,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The event bus.
+    pub events: Events,
+    /// Fills buffers with random bytes, for seeds and the ids of tool calls.
+    pub random: Random,
+}
+
+/// Answers prompts on this node.
+pub struct Inference {
+    catalogue: Arc<dyn Catalogue>,
+    residency: Arc<Residency>,
+    bounds: Bounds,
+    counters: Arc<Counters>,
+    clock: Arc<dyn Clock>,
+    events: Events,
+    random: Random,
+}
+
+/// A prompt in the model's own layout.
+struct Laid {
+    input: Input,
+    tokens: u32,
+    /// For [`Prompt::Instruct`]: its tokens, which begin the answer's `context`.
+    context: Option<Vec<u32>>,
+    reasoning: Option<ReasoningParser>,
+}
+
+impl Inference {
+    /// Starts with no model in memory. Must be called inside a Tokio runtime: it watches for idle models.
+    pub fn new(parts: InferenceParts) -> Arc<Self> {
+        let residency = Residency::new(parts.engines, parts.bounds, Arc::clone(&parts.clock), parts.events.clone());
+        tokio::spawn(Arc::clone(&residency).watch());
+        Arc::new(Self {
+            catalogue: parts.catalogue,
+            residency,
+            bounds: parts.bounds,
+            counters: Arc::default(),
+            clock: parts.clock,
+            events: parts.events,
+            random: parts.random,
+        })
+    }
+
+    /// Loads a model without asking it anything.
+    pub async fn load(
+        &self,
+        model: &str,
+        context: Option<u32>,
+        keep_alive: Option<KeepAlive>,
+    ) -> Result<Loading, InferenceError> {
+        let card = self.catalogue.find(model).await?;
+        let (_used, load) = self.residency.get(Arc::clone(&card), context, keep_alive).await?;
+        Ok(Loading { card, load })
+    }
+
+    /// Unloads a model now; its running answers end with [`InferenceError::Unloaded`]. Says which one, and whether it was loaded.
+    pub async fn unload(&self, model: &str) -> Result<(Arc<ModelCard>, bool), InferenceError> {
+        let card = self.catalogue.find(model).await?;
+        let was = self.residency.unload(&card.name).await;
+        Ok((card, was))
+    }
+
+    /// Unloads every loaded model with these weights.
+    pub async fn release(&self, version: &str) {
+        self.residency.unload_version(version).await;
+    }
+
+    /// What is in memory, by name.
+    pub fn loaded(&self) -> Vec<LoadedModel> {
+        self.residency.loaded()
+    }
+
+    /// Counters since the start.
+    pub fn stats(&self) -> Stats {
+        self.counters.read(self.residency.waiting())
+    }
+
+    /// The limits in force.
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// Refuses new prompts, ends running ones, frees all memory.
+    pub async fn stop(&self) {
+        self.residency.stop().await;
+    }
+
+    /// Begins an answer. What is wrong with the request is told here, before the first piece.
+    pub async fn generate(&self, request: Generate) -> Result<Answer, InferenceError> {
+        let mut tally = self.counters.begin();
+        let begun = self.begin(request).await;
+        match begun {
+            Ok(begun) => {
+                let card = Arc::clone(&begun.used.0.card);
+                Ok(Answer { card, pieces: Box::pin(run(begun, tally, self.events.clone())) })
+            }
+            Err(error) => {
+                tally.fail();
+                Err(error)
+            }
+        }
+    }
+
+    async fn begin(&self, request: Generate) -> Result<Begun, InferenceError> {
+        let arrived = Instant::now();
+        let card = self.catalogue.find(&request.model).await?;
+        let mut effective = options::effective(&request.options, &card.parameters)?;
+        if let Some(field) = first_image(&request.prompt).filter(|_| !card.vision) {
+            return Err(InferenceError::UnsupportedByModel(format!("`{}` cannot see images ({field})", card.name)));
+        }
+        tools::validate(&request.tools, &request.tool_choice)?;
+        let forced = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Named(_));
+        if forced && request.format != Format::Text {
+            return Err(InferenceError::Invalid {
+                field: "tool_choice".into(),
+                message: "an answer cannot be both a tool call and of a given format".into(),
+            });
+        }
+        let gate = self.residency.gate(&card);
+        let waiting = gate.queue().map_err(|Full(waiting)| InferenceError::Overloaded {
+            model: card.name.clone(),
+            waiting,
+            retry_after: self.counters.patience(waiting, self.bounds.parallel),
+        })?;
+        let (used, load) = self.residency.get(Arc::clone(&card), effective.context, request.keep_alive).await?;
+        let laid = lay_out(&request, &used, &*self.clock).await?;
+        let window = used.0.model.info().context.min(effective.context.unwrap_or(u32::MAX));
+        if laid.tokens >= window {
+            return Err(InferenceError::ContextExceeded {
+                model: card.name.clone(),
+                prompt: laid.tokens,
+                answer: request.options.max_tokens,
+                window,
+            });
+        }
+        // The room left is the most an answer can have; its end says `length`, so nothing is cut silently.
+        effective.max_tokens = Some(effective.max_tokens.unwrap_or(u32::MAX).min(window - laid.tokens));
+        if effective.sampling.seed.is_none() {
+            let mut seed = [0; 8];
+            (self.random)(&mut seed);
+            effective.sampling.seed = Some(u64::from_le_bytes(seed));
+        }
+        let stopping = self.residency.stopping.clone();
+        let permit = tokio::select! {
+            permit = gate.enter(waiting) => permit.ok_or(InferenceError::Stopping)?,
+            () = stopping.cancelled() => return Err(InferenceError::Stopping),
+        };
+        let parser = (!request.tools.is_empty() && request.tool_choice != ToolChoice::None).then(|| {
+            let random = Arc::clone(&self.random);
+            ToolParser::new(&request.tools, &request.tool_choice, Box::new(move |bytes: &mut [u8]| random(bytes)))
+        });
+        let shaper = Shaper::new(effective.stop.clone(), laid.reasoning, parser, request.parallel_tool_calls);
+        let engine_request = GenerateRequest {
+            input: laid.input,
+            sampling: effective.sampling.clone(),
+            max_tokens: effective.max_tokens,
+            logprobs: effective.logprobs,
+            constraint: constraint(&request)?,
+            ignore_eos: false,
+        };
+        let started = Instant::now();
+        let stream = used.0.model.generate(engine_request).await.map_err(|error| engine_error(error, &card.name))?;
+        Ok(Begun { used, permit, stream, shaper, effective, prompt: laid.tokens, context: laid.context, arrived, started, load })
+    }
+}
+
+/// Everything a running answer holds on to.
+struct Begun {
+    used: Use,
+    permit: OwnedSemaphorePermit,
+    stream: TokenStream,
+    shaper: Shaper,
+    effective: Effective,
+    prompt: u32,
+    context: Option<Vec<u32>>,
+    arrived: Instant,
+    started: Instant,
+    load: Duration,
+}
+
+fn run(begun: Begun, mut tally: Tally, events: Events) -> impl Stream<Item = Result<Piece, InferenceError>> + Send {
+    async_stream::stream! {
+        let Begun { used, permit, mut stream, mut shaper, effective, prompt, mut context, arrived, started, load } = begun;
+        let name = used.0.card.name.clone();
+        let mut written = 0u32;
+        let mut first: Option<Instant> = None;
+        let end = loop {
+            match stream.next().await {
+                Some(Ok(Step::Token(token))) => {
+                    written += 1;
+                    first.get_or_insert_with(Instant::now);
+                    if let Some(context) = &mut context {
+                        context.push(token.id);
+                    }
+                    let shaped = shaper.push(&token.text, effective.logprobs.is_some().then(|| logprob(&token)).flatten());
+                    for piece in shaped.pieces {
+                        yield Ok(piece);
+                    }
+                    if let Some(stop) = shaped.stop {
+                        break Ok((FinishReason::StopSequence(stop), None));
+                    }
+                }
+                Some(Ok(Step::Done(generated))) => {
+                    let shaped = shaper.finish();
+                    for piece in shaped.pieces {
+                        yield Ok(piece);
+                    }
+                    let reason = match (shaped.stop, generated.finish) {
+                        (Some(stop), _) => FinishReason::StopSequence(stop),
+                        (None, Finish::Length) => FinishReason::Length,
+                        (None, Finish::Stop) => FinishReason::Stop,
+                    };
+                    break Ok((reason, Some(generated)));
+                }
+                Some(Err(error)) => break Err(engine_error(error, &name)),
+                None => break Err(engine_error(EngineError::Failed("the stream ended without an end".into()), &name)),
+            }
+        };
+        // The engine is let go before the client hears of the end, so that a next request finds the place free.
+        drop(stream);
+        drop(permit);
+        drop(used);
+        match end {
+            Err(error) => {
+                tally.fail();
+                events.publish("inference.failed", json!({"model": name, "error": error.to_string()}));
+                yield Err(error);
+            }
+            Ok((reason, generated)) => {
+                let (usage, timings) = match generated {
+                    Some(Generated { usage, timings, .. }) => (usage, timings),
+                    None => {
+                        let now = Instant::now();
+                        let first = first.unwrap_or(now);
+                        (Usage { prompt, cached: 0, completion: written }, Timings { prefill: first - started, decode: now - first })
+                    }
+                };
+                let reason = if shaper.called() { FinishReason::ToolCalls } else { reason };
+                let total = arrived.elapsed();
+                tally.finish(usage.prompt, usage.completion, total);
+                events.publish("inference.finished", json!({
+                    "model": name, "prompt_tokens": usage.prompt, "completion_tokens": usage.completion,
+                    "total_ms": u64::try_from(total.as_millis()).unwrap_or(u64::MAX),
+                }));
+                yield Ok(Piece::Done(Done { reason, usage, timings, total, load, context: context.unwrap_or_default() }));
+            }
+        }
+    }
+}
+
+fn first_image(prompt: &Prompt) -> Option<String> {
+    match prompt {
+        Prompt::Chat(messages) => {
+            messages.iter().position(|message| !message.images.is_empty()).map(|at| format!("messages[{at}]"))
+        }
+        Prompt::Instruct { images, .. } => (!images.is_empty()).then(|| "images".to_owned()),
+        Prompt::Raw(_) | Prompt::Tokens(_) => None,
+    }
+}
+
+fn constraint(request: &Generate) -> Result<Constraint, InferenceError> {
+    if !request.tools.is_empty()
+        && let Some(schema) = tools::forced_schema(&request.tools, &request.tool_choice, request.parallel_tool_calls)
+    {
+        return Ok(Constraint::JsonSchema(schema));
+    }
+    Ok(match &request.format {
+        Format::Text => Constraint::None,
+        Format::JsonObject => Constraint::JsonObject,
+        Format::JsonSchema(schema) => Constraint::JsonSchema(schema.clone()),
+        Format::Regex(pattern) => Constraint::Regex(pattern.clone()),
+        Format::Lark(grammar) => Constraint::Lark(grammar.clone()),
+    })
+}
+
+async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<Laid, InferenceError> {
+    let resident = &used.0;
+    let card = &resident.card;
+    let mut own_template = None;
+    if let Some(source) = &request.template {
+        let parsed = ChatTemplate::parse(Some(source), card.bos.clone(), card.eos.clone());
+        own_template =
+            Some(parsed.map_err(|error| InferenceError::Invalid { field: "template".into(), message: error.to_string() })?);
+    }
+    let template = own_template.as_ref().unwrap_or(&resident.template);
+    let messages = match &request.prompt {
+        Prompt::Raw(text) => return plain(&resident.model, text, card).await,
+        Prompt::Tokens(tokens) => {
+            let vocabulary = resident.model.info().vocabulary;
+            if let Some(id) = tokens.iter().find(|id| vocabulary > 0 && **id >= vocabulary) {
+                return Err(InferenceError::Invalid {
+                    field: "prompt".into(),
+                    message: format!("token {id} is not in the vocabulary of `{}` ({vocabulary} tokens)", card.name),
+                });
+            }
+            return Ok(Laid { tokens: count(tokens), input: Input::Tokens(tokens.clone()), context: None, reasoning: None });
+        }
+        Prompt::Chat(messages) if messages.is_empty() => {
+            return Err(InferenceError::Invalid { field: "messages".into(), message: "`messages` is empty".into() });
+        }
+        Prompt::Chat(messages) => messages.clone(),
+        Prompt::Instruct { prompt, system, images, .. } => {
+            let mut messages = Vec::new();
+            if let Some(system) = system.as_ref().filter(|text| !text.is_empty()) {
+                messages.push(Message::text(Role::System, system.clone()));
+            }
+            messages.push(Message { images: images.clone(), ..Message::text(Role::User, prompt.clone()) });
+            messages
+        }
+    };
+    let messages = with_system(messages, card.system.as_deref());
+    let offered = if request.tool_choice == ToolChoice::None { &[][..] } else { &request.tools };
+    let rendered = template
+        .render(&RenderInput { messages: &messages, tools: offered, think: request.think, now: clock.now() })
+        .map_err(|error| InferenceError::Invalid { field: "messages".into(), message: error.to_string() })?;
+    let reasons = template.supports_thinking() || rendered.text.contains("<think>");
+    let reasoning = reasons.then(|| ReasoningParser::new(reasoning::opened_by(&rendered.text)));
+    let special = card.add_bos && !rendered.starts_with_bos;
+    let mut tokens = tokenize(&resident.model, &rendered.text, special, card).await?;
+    let mut context = None;
+    if let Prompt::Instruct { context: before, .. } = &request.prompt {
+        let mut all = before.clone();
+        all.append(&mut tokens);
+        context = Some(all.clone());
+        tokens = all;
+    }
+    Ok(Laid { tokens: count(&tokens), input: Input::Tokens(tokens), context, reasoning })
+}
+
+async fn plain(model: &Arc<dyn Loaded>, text: &str, card: &ModelCard) -> Result<Laid, InferenceError> {
+    let tokens = tokenize(model, text, card.add_bos, card).await?;
+    if tokens.is_empty() {
+        return Err(InferenceError::Invalid { field: "prompt".into(), message: "the prompt is empty".into() });
+    }
+    Ok(Laid { tokens: count(&tokens), input: Input::Tokens(tokens), context: None, reasoning: None })
+}
+
+async fn tokenize(model: &Arc<dyn Loaded>, text: &str, special: bool, card: &ModelCard) -> Result<Vec<u32>, InferenceError> {
+    model.tokenize(text, special).await.map_err(|error| engine_error(error, &card.name))
+}
+
+fn count(tokens: &[u32]) -> u32 {
+    u32::try_from(tokens.len()).unwrap_or(u32::MAX)
+}
+
+/// The model's own system text goes before a conversation that has none.
+fn with_system(mut messages: Vec<Message>, system: Option<&str>) -> Vec<Message> {
+    if let Some(system) = system
+        && !messages.iter().any(|message| message.role == Role::System)
+    {
+        messages.insert(0, Message::text(Role::System, system));
+    }
+    messages
+}
+
+fn logprob(token: &Token) -> Option<TokenLogprob> {
+    let plain = |top: &TopToken| TokenLogprob {
+        token: String::from_utf8_lossy(&top.bytes).into_owned(),
+        bytes: top.bytes.clone(),
+        logprob: top.logprob,
+        top: Vec::new(),
+    };
+    token.logprob.as_ref().map(|own| TokenLogprob { top: token.top.iter().map(plain).collect(), ..plain(own) })
+}
+
+fn engine_error(error: EngineError, model: &str) -> InferenceError {
+    match error {
+        EngineError::Invalid { field, message } => InferenceError::Invalid { field: field.to_owned(), message },
+        EngineError::ContextExceeded { prompt, window } => {
+            InferenceError::ContextExceeded { model: model.to_owned(), prompt, answer: None, window }
+        }
+        EngineError::Unsupported(reason) | EngineError::UnsupportedModel(reason) => InferenceError::UnsupportedByModel(reason),
+        EngineError::OutOfMemory { needed, available } => {
+            InferenceError::OutOfMemory { model: model.to_owned(), needed, budget: available }
+        }
+        EngineError::Unloaded => InferenceError::Unloaded(model.to_owned()),
+        EngineError::Failed(reason) => {
+            tracing::error!(model, reason, "the engine failed");
+            InferenceError::Failed(reason)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The models as inference needs to know them: a port, since the library is another island.
+
+use crate::InferenceError;
+use async_trait::async_trait;
+use kith_engine::ModelSpec;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// A model in the library, as far as answering prompts goes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelCard {
+    /// The full name, `family:tag`.
+    pub name: String,
+    /// Changes whenever the weights do: a digest.
+    pub version: String,
+    /// What engines need.
+    pub spec: ModelSpec,
+    /// Tokens the model was trained to attend to.
+    pub context_length: u32,
+    /// Its chat template (Jinja), if it brings one.
+    pub template: Option<String>,
+    /// The text of its opening token.
+    pub bos: Option<String>,
+    /// The text of its end-of-text token.
+    pub eos: Option<String>,
+    /// Whether the tokenizer is to put the opening token before every prompt.
+    pub add_bos: bool,
+    /// Standing instructions that go before every conversation without its own.
+    pub system: Option<String>,
+    /// Default options, in the words of Ollama's PARAMETER.
+    pub parameters: Map<String, Value>,
+    /// Whether it can see images.
+    pub vision: bool,
+}
+
+/// Finds models by name.
+#[async_trait]
+pub trait Catalogue: Send + Sync + 'static {
+    /// The model called `name`, or [`InferenceError::ModelNotFound`] with the nearest name.
+    async fn find(&self, name: &str) -> Result<Arc<ModelCard>, InferenceError>;
+}

@@ -1,0 +1,24 @@
+//! Queues, loading and unloading, templates, and the choice of engine for one prompt. Knows no HTTP and no other node.
+
+mod answer;
+mod catalogue;
+mod error;
+mod gate;
+mod options;
+mod plan;
+mod reasoning;
+mod request;
+mod residency;
+mod shape;
+mod stats;
+mod stop;
+mod template;
+mod tools;
+
+pub use answer::{Answer, Inference, InferenceParts, Loading, Pieces, Random};
+pub use catalogue::{Catalogue, ModelCard};
+pub use error::InferenceError;
+pub use gate::MAX_WAITING;
+pub use request::*;
+pub use residency::{Bounds, LoadedModel};
+pub use stats::Stats;

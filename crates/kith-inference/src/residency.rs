@@ -1,0 +1,402 @@
+//! Which models are in memory: loading on demand, leaving when idle or when another one needs the room.
+
+use crate::{
+    InferenceError, KeepAlive, ModelCard,
+    gate::{Gate, MAX_WAITING},
+    plan::{self, Candidate, Plan},
+    template::ChatTemplate,
+};
+use kith_engine::{Engine, EngineError, Loaded, Memory};
+use kith_events::Events;
+use kith_types::{Clock, Timestamp};
+use serde_json::json;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// How long a request waits for busy models to make room before it is told to come back.
+const ROOM_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Limits of memory and parallelism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes all loaded models may hold together.
+    pub memory: u64,
+    /// Answers written at once by one model.
+    pub parallel: u32,
+    /// The largest window a model is loaded with unless a request asks for more, in tokens.
+    pub context: u32,
+    /// How long models stay after their last use.
+    pub keep_alive: KeepAlive,
+}
+
+/// A model in memory.
+pub(crate) struct Resident {
+    pub card: Arc<ModelCard>,
+    pub model: Arc<dyn Loaded>,
+    pub template: ChatTemplate,
+    active: AtomicUsize,
+    last_used: AtomicI64,
+    keep: Mutex<Lease>,
+    changed: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lease {
+    keep_alive: KeepAlive,
+    /// `None` while it answers, or for ever.
+    expires: Option<Timestamp>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One use of a resident model; while it lives the model is not unloaded to make room or for idleness.
+pub(crate) struct Use(pub Arc<Resident>);
+
+impl Use {
+    fn new(resident: Arc<Resident>, keep_alive: KeepAlive) -> Self {
+        resident.active.fetch_add(1, Ordering::AcqRel);
+        *lock(&resident.keep) = Lease { keep_alive, expires: None };
+        Self(resident)
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let resident = &self.0;
+        let now = resident.clock.now();
+        resident.last_used.store(now.ms(), Ordering::Release);
+        if resident.active.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let mut lease = lock(&resident.keep);
+            lease.expires = match lease.keep_alive {
+                KeepAlive::For(time) => Some(now.plus_ms(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))),
+                KeepAlive::Forever => None,
+            };
+        }
+        resident.changed.notify_waiters();
+    }
+}
+
+/// A model that is or was in memory, with the queue before it.
+struct Slot {
+    gate: Arc<Gate>,
+    /// Locked while the model is being loaded or unloaded: whoever comes meanwhile waits here.
+    state: tokio::sync::Mutex<Option<Arc<Resident>>>,
+    /// The same model, readable without waiting.
+    shown: Mutex<Option<Arc<Resident>>>,
+}
+
+/// What `/api/ps` tells of a loaded model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadedModel {
+    /// The model.
+    pub card: Arc<ModelCard>,
+    /// The engine that holds it.
+    pub engine: &'static str,
+    /// Tokens of the window it was loaded with.
+    pub context: u32,
+    /// Bytes it holds.
+    pub memory: Memory,
+    /// Answers being written now.
+    pub active: usize,
+    /// Requests waiting.
+    pub waiting: usize,
+    /// When it will leave unless it is used again; `None` is never, or not while it answers.
+    pub expires: Option<Timestamp>,
+}
+
+/// All models in memory.
+pub(crate) struct Residency {
+    engines: Vec<Arc<dyn Engine>>,
+    bounds: Bounds,
+    clock: Arc<dyn Clock>,
+    events: Events,
+    slots: Mutex<HashMap<String, Arc<Slot>>>,
+    /// One load at a time, so that two do not promise themselves the same memory.
+    loading: tokio::sync::Mutex<()>,
+    changed: Arc<Notify>,
+    pub stopping: CancellationToken,
+}
+
+impl Residency {
+    pub fn new(engines: Vec<Arc<dyn Engine>>, bounds: Bounds, clock: Arc<dyn Clock>, events: Events) -> Arc<Self> {
+        Arc::new(Self {
+            engines,
+            bounds,
+            clock,
+            events,
+            slots: Mutex::default(),
+            loading: tokio::sync::Mutex::default(),
+            changed: Arc::default(),
+            stopping: CancellationToken::new(),
+        })
+    }
+
+    fn slot(&self, card: &ModelCard) -> Arc<Slot> {
+        let mut slots = lock(&self.slots);
+        Arc::clone(slots.entry(card.name.to_lowercase()).or_insert_with(|| {
+            Arc::new(Slot {
+                gate: Arc::new(Gate::new(self.bounds.parallel.max(1) as usize, MAX_WAITING)),
+                state: tokio::sync::Mutex::default(),
+                shown: Mutex::default(),
+            })
+        }))
+    }
+
+    /// The queue before this model.
+    pub fn gate(&self, card: &ModelCard) -> Arc<Gate> {
+        Arc::clone(&self.slot(card).gate)
+    }
+
+    /// The model in memory, loaded if need be; says how long loading took. Goes on loading if the caller gives up.
+    pub async fn get(
+        self: &Arc<Self>,
+        card: Arc<ModelCard>,
+        context: Option<u32>,
+        keep_alive: Option<KeepAlive>,
+    ) -> Result<(Use, Duration), InferenceError> {
+        if self.stopping.is_cancelled() {
+            return Err(InferenceError::Stopping);
+        }
+        let this = Arc::clone(self);
+        let keep_alive = keep_alive.unwrap_or(self.bounds.keep_alive);
+        let task = tokio::spawn(async move {
+            let slot = this.slot(&card);
+            let mut state = slot.state.lock().await;
+            let wanted = context.unwrap_or(0).min(card.context_length);
+            if let Some(resident) = state.as_ref() {
+                if resident.card.version == card.version && resident.model.info().context >= wanted {
+                    return Ok((Use::new(Arc::clone(resident), keep_alive), Duration::ZERO));
+                }
+                // Other weights under the same name, or a larger window wanted: load anew.
+                let old = Arc::clone(resident);
+                *state = None;
+                this.dismiss(&slot, &old, "replaced").await;
+            }
+            let start = Instant::now();
+            let resident = Arc::new(this.load(Arc::clone(&card), context).await?);
+            *state = Some(Arc::clone(&resident));
+            *lock(&slot.shown) = Some(Arc::clone(&resident));
+            let used = Use::new(resident, keep_alive);
+            this.events.publish(
+                "model.loaded",
+                json!({"model": card.name, "engine": used.0.model.info().engine, "load_ms": u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)}),
+            );
+            Ok((used, start.elapsed()))
+        });
+        task.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "loading a model panicked");
+            Err(InferenceError::Failed(error.to_string()))
+        })
+    }
+
+    async fn load(&self, card: Arc<ModelCard>, context: Option<u32>) -> Result<Resident, InferenceError> {
+        let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
+        let mut spec = card.spec.clone();
+        spec.parallel = self.bounds.parallel.max(1);
+        spec.context = Some(context.unwrap_or(self.bounds.context).clamp(1, card.context_length.max(1)));
+        let engine = self
+            .engines
+            .iter()
+            .find(|engine| engine.supports(&spec))
+            .ok_or_else(|| bad(format!("no engine here reads models of architecture `{}`", spec.architecture)))?;
+        let template = ChatTemplate::parse(card.template.as_deref(), card.bos.clone(), card.eos.clone())
+            .map_err(|error| bad(format!("its chat template is broken: {error}")))?;
+        let _one_at_a_time = self.loading.lock().await;
+        let estimate = engine.estimate(&spec);
+        self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
+        let model = engine.load(spec).await.map_err(|error| match error {
+            EngineError::OutOfMemory { needed, available } => {
+                InferenceError::OutOfMemory { model: card.name.clone(), needed, budget: available }
+            }
+            EngineError::UnsupportedModel(reason) | EngineError::Unsupported(reason) => bad(reason),
+            other => {
+                tracing::error!(model = card.name, error = %other, "a model could not be loaded");
+                bad(format!("the {} engine could not read its weights", engine.name()))
+            }
+        })?;
+        Ok(Resident {
+            model,
+            template,
+            active: AtomicUsize::new(0),
+            last_used: AtomicI64::new(self.clock.now().ms()),
+            keep: Mutex::new(Lease { keep_alive: self.bounds.keep_alive, expires: None }),
+            changed: Arc::clone(&self.changed),
+            clock: Arc::clone(&self.clock),
+            card,
+        })
+    }
+
+    async fn make_room(&self, model: &str, needed: u64) -> Result<(), InferenceError> {
+        let patience = Instant::now() + ROOM_PATIENCE;
+        loop {
+            let changed = self.changed.notified();
+            let residents = self.residents();
+            let candidates: Vec<Candidate> = residents
+                .iter()
+                .map(|(key, _, resident)| {
+                    let memory = resident.model.memory();
+                    Candidate {
+                        key: key.clone(),
+                        bytes: memory.weights.saturating_add(memory.cache),
+                        last_used: resident.last_used.load(Ordering::Acquire),
+                        busy: resident.active.load(Ordering::Acquire) > 0,
+                    }
+                })
+                .collect();
+            match plan::make_room(&candidates, needed, self.bounds.memory) {
+                Plan::Never => {
+                    return Err(InferenceError::OutOfMemory { model: model.to_owned(), needed, budget: self.bounds.memory });
+                }
+                Plan::Unload(keys) => {
+                    let mut all_left = true;
+                    for (key, slot, resident) in residents {
+                        if keys.contains(&key) {
+                            all_left &=
+                                self.take_out(&slot, &resident, "memory", |r| r.active.load(Ordering::Acquire) == 0).await;
+                        }
+                    }
+                    if all_left {
+                        return Ok(());
+                    }
+                }
+                Plan::Wait => {
+                    let waited = tokio::time::timeout_at(patience.into(), changed).await;
+                    if waited.is_err() {
+                        return Err(InferenceError::Overloaded {
+                            model: model.to_owned(),
+                            waiting: 1,
+                            retry_after: ROOM_PATIENCE,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    fn residents(&self) -> Vec<(String, Arc<Slot>, Arc<Resident>)> {
+        lock(&self.slots)
+            .iter()
+            .filter_map(|(key, slot)| Some((key.clone(), Arc::clone(slot), lock(&slot.shown).clone()?)))
+            .collect()
+    }
+
+    /// Unloads this very resident if `still` holds once nobody else is loading or unloading it. Tells whether it is gone.
+    async fn take_out(
+        &self,
+        slot: &Arc<Slot>,
+        resident: &Arc<Resident>,
+        why: &'static str,
+        still: impl Fn(&Resident) -> bool,
+    ) -> bool {
+        // A slot that is locked is being loaded or unloaded by somebody else. Waiting for it under the loading lock could wait for ever.
+        let Ok(mut state) = slot.state.try_lock() else { return false };
+        match state.as_ref() {
+            Some(present) if Arc::ptr_eq(present, resident) => {
+                if !still(resident) {
+                    return false;
+                }
+                *state = None;
+                self.dismiss(slot, resident, why).await;
+                true
+            }
+            _ => true,
+        }
+    }
+
+    async fn dismiss(&self, slot: &Slot, resident: &Arc<Resident>, why: &'static str) {
+        *lock(&slot.shown) = None;
+        resident.model.unload().await;
+        self.events.publish("model.unloaded", json!({"model": resident.card.name, "reason": why}));
+        self.changed.notify_waiters();
+    }
+
+    /// Unloads the model of this name now; running answers end with an error. Tells whether it was loaded.
+    pub async fn unload(&self, name: &str) -> bool {
+        let Some(slot) = lock(&self.slots).get(&name.to_lowercase()).cloned() else { return false };
+        let mut state = slot.state.lock().await;
+        let Some(resident) = state.take() else { return false };
+        self.dismiss(&slot, &resident, "asked").await;
+        true
+    }
+
+    /// Unloads every model of this version.
+    pub async fn unload_version(&self, version: &str) {
+        for (key, _, resident) in self.residents() {
+            if resident.card.version == version {
+                self.unload(&key).await;
+            }
+        }
+    }
+
+    /// Unloads everything and loads nothing more.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        for (key, _, _) in self.residents() {
+            self.unload(&key).await;
+        }
+    }
+
+    /// What is in memory, by name.
+    pub fn loaded(&self) -> Vec<LoadedModel> {
+        let mut loaded: Vec<LoadedModel> = self
+            .residents()
+            .into_iter()
+            .map(|(_, slot, resident)| LoadedModel {
+                engine: resident.model.info().engine,
+                context: resident.model.info().context,
+                memory: resident.model.memory(),
+                active: resident.active.load(Ordering::Acquire),
+                waiting: slot.gate.waiting(),
+                expires: lock(&resident.keep).expires,
+                card: Arc::clone(&resident.card),
+            })
+            .collect();
+        loaded.sort_by(|a, b| a.card.name.cmp(&b.card.name));
+        loaded
+    }
+
+    /// Requests waiting for any model.
+    pub fn waiting(&self) -> usize {
+        lock(&self.slots).values().map(|slot| slot.gate.waiting()).sum()
+    }
+
+    /// Sends models away when their time is up, until the node stops.
+    pub async fn watch(self: Arc<Self>) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that no change is missed between looking and waiting.
+            changed.as_mut().enable();
+            let now = self.clock.now();
+            let mut next: Option<Timestamp> = None;
+            for (_, slot, resident) in self.residents() {
+                let Some(expires) = lock(&resident.keep).expires else { continue };
+                let overdue = |r: &Resident| {
+                    r.active.load(Ordering::Acquire) == 0 && lock(&r.keep).expires.is_some_and(|at| at <= self.clock.now())
+                };
+                if expires > now {
+                    next = Some(next.map_or(expires, |soonest| soonest.min(expires)));
+                } else if !self.take_out(&slot, &resident, "idle", overdue).await {
+                    next = Some(now.plus_ms(100));
+                }
+            }
+            let pause = next.map(|at| Duration::from_millis(u64::try_from(at.ms() - now.ms()).unwrap_or(0).max(1)));
+            tokio::select! {
+                () = self.stopping.cancelled() => return,
+                () = changed => {}
+                () = tokio::time::sleep(pause.unwrap_or(Duration::from_secs(3600))) => {}
+            }
+        }
+    }
+}

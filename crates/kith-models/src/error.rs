@@ -1,0 +1,88 @@
+//! What can go wrong with the library, by what the caller can do about it.
+
+use crate::gguf::GgufError;
+use kith_blobs::BlobError;
+use kith_store::StoreError;
+use kith_types::ModelNameError;
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// The library did not do what was asked; it is as it was before.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// No model of that name: take `nearest`, or pull it.
+    #[error("model `{name}` is not in the library{}; get it with: kith pull {name}", nearest.as_ref().map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default())]
+    NotFound {
+        /// The name as asked for.
+        name: String,
+        /// The most similar name in the library.
+        nearest: Option<String>,
+    },
+    /// The text cannot be a model's name: choose another.
+    #[error(transparent)]
+    BadName(#[from] ModelNameError),
+    /// The file is not a model that Kith can read: choose another, or mend it as the sentence says.
+    #[error("{reason}")]
+    BadFile {
+        /// A sentence about the file.
+        reason: String,
+    },
+    /// The model's bytes are gone or damaged: import it again, or remove it.
+    #[error("the file of the model `{name}` is missing or damaged: import the model again")]
+    Damaged {
+        /// The model's name.
+        name: String,
+    },
+    /// The disk or the quota is full: make room.
+    #[error("there is no room left on the disk")]
+    Full,
+    /// The database is busy: try again.
+    #[error("the library is busy; try again")]
+    Busy,
+    /// A fault of the node itself; the message is for the log.
+    #[error("the library failed: {0}")]
+    Failed(#[source] Cause),
+}
+
+impl From<StoreError> for ModelError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Full => Self::Full,
+            StoreError::Busy => Self::Busy,
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<BlobError> for ModelError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Full => Self::Full,
+            error @ (BlobError::NotAFile(_) | BlobError::Unreadable { .. } | BlobError::TooLarge { .. }) => {
+                Self::BadFile { reason: error.to_string() }
+            }
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<GgufError> for ModelError {
+    fn from(error: GgufError) -> Self {
+        match error {
+            GgufError::Refused(reason) => Self::BadFile { reason },
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<serde_json::Error> for ModelError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<tokio::task::JoinError> for ModelError {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::Failed(error.into())
+    }
+}

@@ -1,0 +1,136 @@
+//! Changes of rows and bytes together. Each runs under one lock and to its end, whether or not its caller still waits.
+
+use super::{FORMAT, Inner, missing};
+use crate::{Details, Model, ModelError, Overrides, gguf::Gguf};
+use kith_blobs::{Collected, Put};
+use kith_store::ModelRow;
+use kith_types::{Blake3, ModelName};
+use tokio::task::spawn_blocking;
+
+impl Inner {
+    /// Names bytes that were just stored; or removes them, if they are no model.
+    pub(super) async fn add(&self, put: Put, name: ModelName, overrides: Overrides, source: String) -> Result<Model, ModelError> {
+        let details = self.details(&put.hash).await;
+        let changing = self.changes.lock().await;
+        let details = match details {
+            Ok(details) => details,
+            Err(error) => {
+                let hash = put.hash;
+                drop(put);
+                self.free(&hash).await;
+                return Err(error);
+            }
+        };
+        let row = ModelRow {
+            key: name.key(),
+            name: name.to_string(),
+            blob: put.hash,
+            sha256: put.sha256,
+            size: put.size,
+            format: FORMAT.to_owned(),
+            metadata: serde_json::to_string(&details)?,
+            template: overrides.template,
+            system: overrides.system,
+            parameters: serde_json::to_string(&overrides.parameters.unwrap_or_default())?,
+            license: overrides.license.or_else(|| details.license.clone()),
+            source,
+            modified: self.clock.now(),
+        };
+        let written = self.write(&row).await;
+        drop(put);
+        if written.is_err() {
+            self.free(&row.blob).await;
+        }
+        drop(changing);
+        written?;
+        Model::of_row(row, &self.blobs)
+    }
+
+    /// Deletes the row under `key` and then the bytes that only it named.
+    pub(super) async fn remove(&self, key: &str) -> Result<Option<ModelRow>, ModelError> {
+        let _changing = self.changes.lock().await;
+        let removed = self.store.model_delete(key).await?;
+        if let Some(row) = &removed {
+            self.free(&row.blob).await;
+        }
+        Ok(removed)
+    }
+
+    /// Writes the row under `from` again as `to`.
+    pub(super) async fn copy(&self, from: &str, to: &ModelName) -> Result<Option<ModelRow>, ModelError> {
+        let _changing = self.changes.lock().await;
+        let Some(original) = self.store.model(from).await? else { return Ok(None) };
+        if original.key == to.key() {
+            return Ok(Some(original));
+        }
+        let row = ModelRow { key: to.key(), name: to.to_string(), modified: self.clock.now(), ..original };
+        self.write(&row).await?;
+        Ok(Some(row))
+    }
+
+    /// Deletes rows without bytes, reads headers again whose description is of another release, and collects unnamed bytes.
+    pub(super) async fn clean(&self) -> Result<Collected, ModelError> {
+        let _changing = self.changes.lock().await;
+        for row in self.store.models().await? {
+            match self.whole(row.clone()).await {
+                Ok(_) => continue,
+                Err(ModelError::Damaged { .. }) => {}
+                Err(error) => return Err(error),
+            }
+            match self.mended(row.clone()).await {
+                Ok(row) => {
+                    self.store.model_put(&row).await?;
+                }
+                Err(ModelError::Damaged { .. } | ModelError::BadName(_) | ModelError::BadFile { .. }) => {
+                    tracing::warn!(name = row.name, "a model's bytes are missing or damaged; it is removed from the library");
+                    self.store.model_delete(&row.key).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let in_use = self.store.model_blobs().await?;
+        Ok(self.blobs.collect(&in_use).await?)
+    }
+
+    /// The row with its description read anew from its bytes.
+    async fn mended(&self, row: ModelRow) -> Result<ModelRow, ModelError> {
+        let damaged = || ModelError::Damaged { name: row.name.clone() };
+        if self.blobs.size(&row.blob).await.map_err(|error| missing(error, &row.name))? != row.size {
+            return Err(damaged());
+        }
+        let metadata = serde_json::to_string(&self.details(&row.blob).await?)?;
+        let row = ModelRow { metadata, ..row };
+        Model::of_row(row.clone(), &self.blobs)?;
+        Ok(row)
+    }
+
+    async fn details(&self, blob: &Blake3) -> Result<Details, ModelError> {
+        let file = self.blobs.open_blob(blob).await?;
+        spawn_blocking(move || Ok(Details::of(&Gguf::read(file)?)?)).await?
+    }
+
+    /// Writes a row and frees the bytes of the one it replaces.
+    async fn write(&self, row: &ModelRow) -> Result<(), ModelError> {
+        if let Some(replaced) = self.store.model_put(row).await? {
+            self.free(&replaced.blob).await;
+        }
+        Ok(())
+    }
+
+    /// Removes bytes that no row names. Failing is no reason to fail the change: it is written, and the next clean-up tries again.
+    async fn free(&self, blob: &Blake3) {
+        let freed = async {
+            if !self.store.models_by_blob(blob).await?.is_empty() {
+                return Ok(());
+            }
+            self.in_use.release(blob).await;
+            if !self.blobs.remove(blob).await? {
+                tracing::debug!(%blob, "bytes stay for now: they are pinned, or were gone already");
+            }
+            Ok::<_, ModelError>(())
+        };
+        if let Err(error) = freed.await {
+            tracing::warn!(%blob, %error, "bytes that nobody names could not be removed; the next clean-up will try again");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! A running node: built, started and stopped here.
+
+use crate::{
+    config::{Config, ConfigError},
+    ports::{InferenceHolds, LibraryCatalogue},
+    record::NodeRecord,
+};
+use fs4::fs_std::FileExt;
+use kith_access::{Access, AccessConfig, AccessError, AccessParts, AdminTokenFile};
+use kith_api::{App, AppParts, BuildInfo, Settings};
+use kith_blobs::{BlobError, Blobs};
+use kith_engine::Engine;
+use kith_engine_mistral::MistralEngine;
+use kith_events::Events;
+use kith_inference::{Inference, InferenceParts};
+use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
+use kith_models::{Library, ModelError};
+use kith_store::{Store, StoreError};
+use kith_types::{Clock, NodeId, SystemClock};
+use serde_json::json;
+use std::{
+    fs::{self, File},
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Weak},
+    time::Duration,
+};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// The most bytes of a body with a prompt: images come as base64.
+const INFERENCE_BODY: usize = 64 << 20;
+/// The most bytes of any other JSON body.
+const STANDARD_BODY: usize = 1 << 20;
+/// How long running requests may go on once the node is told to stop.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The data folder cannot be used.
+    #[error("the data folder {path} cannot be used: {error}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Another node runs on this folder.
+    #[error("another node already runs on this data folder{}", at.as_ref().map(|url| format!(", at {url}")).unwrap_or_default())]
+    Running {
+        /// Its URL, if it has told.
+        at: Option<String>,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The database cannot be opened.
+    #[error("the database cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// Model files cannot be reached.
+    #[error("the folder of model files cannot be opened: {0}")]
+    Blobs(#[from] BlobError),
+    /// The library cannot be opened.
+    #[error("the library of models cannot be opened: {0}")]
+    Library(#[from] ModelError),
+    /// The identity or the sealing key cannot be read.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// Access cannot be set up.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+/// What this binary was built from.
+pub fn build_info() -> BuildInfo {
+    BuildInfo {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        build_date: option_env!("KITH_BUILD_DATE").unwrap_or("unknown").to_owned(),
+        git_commit: option_env!("KITH_GIT_COMMIT").unwrap_or("unknown").to_owned(),
+        rust_version: option_env!("KITH_RUST_VERSION").unwrap_or(env!("CARGO_PKG_RUST_VERSION")).to_owned(),
+    }
+}
+
+/// Bytes of memory this machine has, or that its container may use.
+pub fn machine_memory() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory_specifics(sysinfo::MemoryRefreshKind::nothing().with_ram());
+    match system.cgroup_limits() {
+        Some(limits) if limits.total_memory > 0 => limits.total_memory.min(system.total_memory()),
+        _ => system.total_memory(),
+    }
+}
+
+/// Makes the data folder if need be, readable by its owner alone.
+pub(crate) fn make_private_folder(path: &Path) -> Result<(), StartError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| StartError::Folder { path: path.to_owned(), error })
+}
+
+/// Holds the folder for this process; the system lets go of it even when the process is killed.
+fn lock_folder(data_dir: &Path) -> Result<File, StartError> {
+    let fault = |error| StartError::Folder { path: data_dir.to_owned(), error };
+    let file = File::options().create(true).truncate(false).write(true).open(data_dir.join("node.lock")).map_err(fault)?;
+    if FileExt::try_lock_exclusive(&file).map_err(fault)? {
+        Ok(file)
+    } else {
+        Err(StartError::Running { at: NodeRecord::read(data_dir).map(|record| record.url) })
+    }
+}
+
+async fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
+    let mut listeners = Vec::new();
+    for address in &config.listen {
+        listeners.push(TcpListener::bind(address).await.map_err(|error| StartError::Listen { address: *address, error })?);
+    }
+    for address in &config.listen_if_free {
+        match TcpListener::bind(address).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => tracing::info!(%address, %error, "not listening there as well"),
+        }
+    }
+    Ok(listeners)
+}
+
+/// A node that runs until it is stopped or dropped.
+pub struct Node {
+    url: String,
+    node_id: NodeId,
+    app: Arc<App>,
+    inference: Arc<Inference>,
+    store: Store,
+    stop: CancellationToken,
+    serving: JoinSet<()>,
+    record: NodeRecord,
+    data_dir: PathBuf,
+    _admin_token: AdminTokenFile,
+    _lock: File,
+}
+
+impl Node {
+    /// Starts a node with mistral.rs as its engine.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, vec![Arc::new(MistralEngine::new())]).await
+    }
+
+    /// Starts a node with these engines, the preferred one first.
+    pub async fn start_with(config: Config, engines: Vec<Arc<dyn Engine>>) -> Result<Self, StartError> {
+        make_private_folder(&config.data_dir)?;
+        let lock = lock_folder(&config.data_dir)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let (dir, provider, random) = (config.data_dir.clone(), config.key_provider, Arc::clone(&entropy));
+        let keys = tokio::task::spawn_blocking(move || {
+            let sealer = Sealer::load_or_create(&dir, provider, random)?;
+            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer.sealed_by()))
+        });
+        let store = Store::open(&config.data_dir.join("kith.db")).await?;
+        let blobs = Blobs::open(&config.data_dir.join("blobs")).await?;
+        let (identity, sealed_by) = keys
+            .await
+            .map_err(|error| StartError::Folder { path: config.data_dir.clone(), error: io::Error::other(error) })??;
+
+        let events = Events::new(Arc::clone(&clock));
+        let holds = Arc::new(InferenceHolds::default());
+        let library = Arc::new(Library::open(store.clone(), blobs, Arc::clone(&clock), holds.clone()));
+        let random = Arc::clone(&entropy);
+        let inference = Inference::new(InferenceParts {
+            engines,
+            catalogue: Arc::new(LibraryCatalogue(Arc::clone(&library))),
+            bounds: config.inference,
+            clock: Arc::clone(&clock),
+            events: events.clone(),
+            random: Arc::new(move |bytes: &mut [u8]| {
+                if let Err(error) = random.fill(bytes) {
+                    tracing::error!(%error, "no random bytes: ids and seeds repeat");
+                }
+            }),
+        });
+        let _ = holds.0.set(Arc::downgrade(&inference));
+        let admin_token = AdminTokenFile::create(&config.data_dir, entropy.as_ref())?;
+        let access = Access::new(AccessParts {
+            store: store.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            config: AccessConfig {
+                require_key: config.require_key,
+                admin_token: config.admin_token.clone(),
+                mesh_token: config.mesh_token.clone(),
+                limits: config.limits,
+            },
+        })
+        .with_process_token(&admin_token);
+
+        let stop = CancellationToken::new();
+        let app = App::new(AppParts {
+            access: Arc::new(access),
+            inference: Arc::clone(&inference),
+            library: Arc::clone(&library),
+            events: events.clone(),
+            node_id: identity.node_id().clone(),
+            clock,
+            entropy,
+            settings: Settings {
+                hosts: hosts(&config),
+                origins: config.origins.clone(),
+                inference_body: INFERENCE_BODY,
+                standard_body: STANDARD_BODY,
+                at_rest: sealed_by.as_str().to_owned(),
+                data_dir: config.data_dir.clone(),
+            },
+            build: build_info(),
+            stop: stop.clone(),
+        });
+        let listeners = bind(&config).await?;
+        let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let url = addresses.first().map(|address| format!("http://{}", reachable(*address))).unwrap_or_default();
+        app.set_listening(addresses);
+        let router = kith_api::router(&app);
+        let mut serving = JoinSet::new();
+        for listener in listeners {
+            serving.spawn(kith_api::serve(Arc::clone(&app), router.clone(), listener, GRACE));
+        }
+        let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
+        record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
+        tokio::spawn(clean(Arc::downgrade(&library)));
+        events.publish("node.started", json!({"url": url}));
+        Ok(Self {
+            url,
+            node_id: identity.node_id().clone(),
+            app,
+            inference,
+            store,
+            stop,
+            serving,
+            record,
+            data_dir: config.data_dir,
+            _admin_token: admin_token,
+            _lock: lock,
+        })
+    }
+
+    /// Where the API listens: `http://127.0.0.1:4343`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// This node's id.
+    pub fn node_id(&self) -> &NodeId {
+        &self.node_id
+    }
+
+    /// What handlers share; for tests that look inside.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// Completes when somebody asked the node to stop over the API.
+    pub async fn stop_requested(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Stops listening, lets running requests finish for a moment, unloads models, closes the database. Takes at most 5 seconds.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let orderly = async {
+            while self.serving.join_next().await.is_some() {}
+            self.inference.stop().await;
+            self.store.close().await;
+        };
+        if tokio::time::timeout(Duration::from_millis(4500), orderly).await.is_err() {
+            tracing::warn!("the node did not finish in time; what was acknowledged is on disk all the same");
+        }
+        self.record.remove(&self.data_dir);
+    }
+}
+
+/// Removes what a crash left behind. In the background: a node is ready without it.
+async fn clean(library: Weak<Library>) {
+    let Some(library) = library.upgrade() else { return };
+    match library.clean().await {
+        Ok(collected) if collected.files > 0 => {
+            tracing::info!(files = collected.files, bytes = collected.bytes, "removed files that nothing names");
+        }
+        Ok(_) => {}
+        Err(error) => tracing::warn!(%error, "the library could not be cleaned"),
+    }
+}
+
+/// An address a client on this machine can use.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => SocketAddr::from(([127, 0, 0, 1], v4.port())),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, v6.port())),
+        other => other,
+    }
+}
+
+/// Hosts named in the configuration, and addresses the owner chose to listen on.
+fn hosts(config: &Config) -> Vec<String> {
+    let mut hosts = config.hosts.clone();
+    hosts.extend(
+        config
+            .listen
+            .iter()
+            .map(|address| address.ip())
+            .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+            .map(|ip| ip.to_string()),
+    );
+    hosts
+}

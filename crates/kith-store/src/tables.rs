@@ -1,0 +1,14 @@
+//! One module per table: its row type, its statements, a test for each.
+
+pub mod bearers;
+pub mod models;
+pub mod settings;
+
+use crate::StoreError;
+use sqlx::{Row, sqlite::SqliteRow};
+
+/// Reads a column of 32 bytes; any other length means that the file was tampered with.
+fn bytes32(row: &SqliteRow, column: &str) -> Result<[u8; 32], StoreError> {
+    let bytes: &[u8] = row.try_get(column)?;
+    bytes.try_into().map_err(|_| StoreError::Corrupt(format!("column `{column}` holds {} bytes instead of 32", bytes.len())))
+}

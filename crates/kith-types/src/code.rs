@@ -1,0 +1,101 @@
+//! The closed set of error codes that clients match on.
+
+use serde::{Deserialize, Serialize};
+
+/// Which reference's error form an endpoint speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// `{"error":{"message","type","param","code"}}`
+    OpenAi,
+    /// `{"type":"error","error":{"type","message"}}`
+    Anthropic,
+    /// `{"error":{"code","message","details"}}`
+    NeuroShard,
+    /// `{"error":"message","code","timestamp","request_id"}`
+    Kith,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal => $status:literal,)*) => {
+        /// Why a request failed, as one word a program can match on. Each has one HTTP status.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+        pub enum Code {
+            $($(#[$doc])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The word on the wire.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $text,)* }
+            }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> u16 {
+                match self { $(Code::$variant => $status,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The request is malformed or a field's value is out of its bounds.
+    InvalidRequest = "INVALID_REQUEST" => 400,
+    /// The prompt and the room asked for its answer exceed the model's context window.
+    ContextLengthExceeded = "CONTEXT_LENGTH_EXCEEDED" => 400,
+    /// The model cannot do what was asked of it.
+    UnsupportedByModel = "UNSUPPORTED_BY_MODEL" => 400,
+    /// The file is not a model Kith can read.
+    InvalidModelFile = "INVALID_MODEL_FILE" => 400,
+    /// No credentials, or wrong or expired ones.
+    Unauthorized = "UNAUTHORIZED" => 401,
+    /// The credentials do not reach this far, or the Host or Origin is foreign.
+    Forbidden = "FORBIDDEN" => 403,
+    /// No such path.
+    RouteNotFound = "ROUTE_NOT_FOUND" => 404,
+    /// No such model.
+    ModelNotFound = "MODEL_NOT_FOUND" => 404,
+    /// No such thing.
+    NotFound = "NOT_FOUND" => 404,
+    /// The path exists, but not with this method.
+    MethodNotAllowed = "METHOD_NOT_ALLOWED" => 405,
+    /// The request clashes with what is there.
+    Conflict = "CONFLICT" => 409,
+    /// The body is larger than this endpoint takes.
+    BodyTooLarge = "BODY_TOO_LARGE" => 413,
+    /// The body is not of the content type this endpoint takes.
+    UnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE" => 415,
+    /// Too many requests from this principal.
+    RateLimited = "RATE_LIMITED" => 429,
+    /// A fault of the node itself; the log has the details.
+    Internal = "INTERNAL" => 500,
+    /// The operating system cannot do it.
+    UnsupportedPlatform = "UNSUPPORTED_PLATFORM" => 501,
+    /// The engine failed on this request.
+    EngineFailed = "ENGINE_FAILED" => 500,
+    /// Too much is waiting; try again after `Retry-After`.
+    Overloaded = "OVERLOADED" => 503,
+    /// The model does not fit the memory that may be used.
+    OutOfMemory = "OUT_OF_MEMORY" => 503,
+    /// Something must be set up first (no password was ever set).
+    NotConfigured = "NOT_CONFIGURED" => 503,
+    /// The node is stopping.
+    ShuttingDown = "SHUTTING_DOWN" => 503,
+    /// The disk or the quota is full.
+    StorageFull = "STORAGE_FULL" => 507,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn the_word_on_the_wire_is_the_same_in_json_and_text() {
+        for code in Code::ALL {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+            assert!((400..600).contains(&code.status()));
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The node's own bodies: health, status, access, errors, events, imports.
+
+mod access;
+mod errors;
+mod status;
+mod work;
+
+pub use access::{
+    BootstrapRequest, KeyInfo, KeyList, LoginRequest, MintKeyRequest, MintedKey, SetPasswordRequest, TokenResponse,
+};
+pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
+pub use status::{AtRest, Health, NetworkStatus, SystemStatus, TlsStatus, WhoAmI};
+pub use work::{Envelope, ImportProgress, ImportRequest, LoadRequest, UnloadRequest};
+
+#[cfg(test)]
+mod tests;

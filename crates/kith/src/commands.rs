@@ -1,0 +1,8 @@
+//! The commands, one module each.
+
+pub mod import;
+pub mod models;
+pub mod node;
+pub mod run;
+pub mod show;
+pub mod token;

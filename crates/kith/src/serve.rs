@@ -1,0 +1,150 @@
+//! `kith serve`: a node in this process, its log, and its end. The one file that builds and stops nodes.
+
+use crate::{
+    cli::Serve,
+    context::Context,
+    error::{CliError, Result},
+    node_process::make_private,
+    out,
+};
+use kith_node::{Config, Node, Overrides, StartError};
+use serde_json::json;
+use std::{io, path::Path};
+use tracing_appender::{
+    non_blocking::{NonBlocking, WorkerGuard},
+    rolling::{RollingFileAppender, Rotation},
+};
+use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// How many days' log files are kept.
+const KEPT_LOGS: usize = 7;
+/// Runs a node until it is told to stop by a signal or over the API.
+pub async fn serve(context: &Context, options: &Serve) -> Result<()> {
+    make_private(&context.data_dir)?;
+    // Held until the end: dropping it writes out what is waiting.
+    let _log = log(&context.data_dir, options)?;
+    let mut signals = Signals::listen().map_err(|error| CliError::local("cannot listen for signals", error))?;
+    let node = tokio::select! {
+        node = start(context, options) => node?,
+        () = signals.next() => return Ok(()),
+    };
+    tracing::info!(url = node.url(), version = env!("CARGO_PKG_VERSION"), "listening");
+    announce(context, &node);
+    tokio::select! {
+        () = signals.next() => {}
+        () = node.stop_requested() => {}
+    }
+    tracing::info!("stopping");
+    tokio::select! {
+        () = node.stop() => {}
+        // Told twice: what was acknowledged is on disk already.
+        () = signals.next() => return Err(CliError::Interrupted),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn start(context: &Context, options: &Serve) -> Result<Node> {
+    let mut overrides = Overrides { host: options.host, port: options.port };
+    let memory = kith_node::machine_memory();
+    let load = |overrides: &Overrides| Config::load(&context.data_dir, overrides, &kith_node::environment, memory);
+    let refused = |error: StartError| CliError::Local(error.to_string());
+    let config = load(&overrides).map_err(|error| CliError::Local(error.to_string()))?;
+    match Node::start(config).await {
+        Err(StartError::Listen { address, error }) if options.background && error.kind() == io::ErrorKind::AddrInUse => {
+            tracing::warn!(%address, "the port is taken; taking another");
+            overrides.port = Some(0);
+            let config = load(&overrides).map_err(|error| CliError::Local(error.to_string()))?;
+            Node::start(config).await.map_err(refused)
+        }
+        started => started.map_err(refused),
+    }
+}
+
+/// Tells on stdout where the node listens. A node goes on without somebody who reads it.
+fn announce(context: &Context, node: &Node) {
+    let told = if context.json {
+        out::json(&json!({"url": node.url(), "pid": std::process::id(), "node_id": node.node_id()}))
+    } else {
+        out::text(&format!("listening on {}\n", node.url()))
+    };
+    if let Err(error) = told {
+        tracing::debug!(error = error.message(), "nobody reads where the node listens");
+    }
+}
+
+/// Log lines go to `DIR/logs/kith.DATE.log`, a new file each day, and the grave ones to stderr. `KITH_LOG` says what is logged.
+fn log(data_dir: &Path, options: &Serve) -> Result<WorkerGuard> {
+    let logs = data_dir.join("logs");
+    make_private(&logs)?;
+    let mut files = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("kith")
+        .filename_suffix("log")
+        .max_log_files(KEPT_LOGS);
+    if cfg!(unix) {
+        // Elsewhere links need rights that a user seldom has.
+        files = files.latest_symlink("kith.log");
+    }
+    let files = files.build(&logs).map_err(|error| CliError::local("cannot write the log", error))?;
+    // At most 128,000 lines wait; more are counted and dropped rather than holding up the node.
+    let (files, guard) = NonBlocking::new(files);
+    let wanted = std::env::var("KITH_LOG").ok().filter(|text| !text.is_empty());
+    let to_file = EnvFilter::try_new(wanted.as_deref().unwrap_or("info"))
+        .map_err(|error| CliError::Usage(format!("KITH_LOG is no log filter: {error}")))?;
+    let to_stderr = match options.verbose {
+        // Nobody reads it, and its file has no bound.
+        _ if options.background => EnvFilter::new("off"),
+        0 => EnvFilter::new("warn"),
+        1 => EnvFilter::new("info"),
+        _ => EnvFilter::new("info,kith=debug,kith_node=debug,kith_api=debug,kith_inference=debug,kith_models=debug"),
+    };
+    let set = tracing_subscriber::registry()
+        .with(fmt::layer().with_ansi(false).with_writer(files).with_filter(to_file))
+        .with(fmt::layer().with_ansi(out::watched()).with_writer(io::stderr).with_filter(to_stderr))
+        .try_init();
+    set.map_err(|error| CliError::local("cannot set up the log", error))?;
+    Ok(guard)
+}
+
+/// The signals that tell a process to end.
+struct Signals {
+    #[cfg(unix)]
+    signals: [tokio::signal::unix::Signal; 3],
+    #[cfg(windows)]
+    ctrl_c: tokio::signal::windows::CtrlC,
+    #[cfg(windows)]
+    ctrl_close: tokio::signal::windows::CtrlClose,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { signals: [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?] })
+    }
+
+    #[cfg(windows)]
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::windows::{ctrl_c, ctrl_close};
+        Ok(Self { ctrl_c: ctrl_c()?, ctrl_close: ctrl_close()? })
+    }
+
+    /// Completes at the next signal.
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        {
+            let [terminate, interrupt, hangup] = &mut self.signals;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
+            }
+        }
+        #[cfg(windows)]
+        tokio::select! {
+            _ = self.ctrl_c.recv() => {}
+            _ = self.ctrl_close.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,120 @@
+"""Everything the official OpenAI client shares with Kith so far. Argument: the node's URL."""
+
+import json
+import sys
+
+import openai
+
+client = openai.OpenAI(base_url=sys.argv[1] + "/v1", api_key="any-word", max_retries=0)
+MODEL = "smollm2:135m"
+QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+
+assert MODEL in [m.id for m in client.models.list().data]
+assert client.models.retrieve(MODEL).id == MODEL
+
+answer = client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=0, seed=1, max_tokens=24)
+text = answer.choices[0].message.content
+assert "Paris" in text, text
+assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+assert answer.choices[0].finish_reason in ("stop", "length")
+
+stream = client.chat.completions.create(
+    model=MODEL, messages=QUESTION, temperature=0, seed=1, max_tokens=24, stream=True, stream_options={"include_usage": True}
+)
+chunks = list(stream)
+said = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
+assert said == text, (said, text)
+assert chunks[-1].usage.completion_tokens == answer.usage.completion_tokens
+
+tools = [
+    {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "The weather in a city.",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string", "maxLength": 20}},
+                "required": ["city"],
+                "additionalProperties": False,
+            },
+        },
+    }
+]
+for choice in ("required", {"type": "function", "function": {"name": "get_weather"}}):
+    called = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "What is the weather in Oslo?"}],
+        tools=tools,
+        tool_choice=choice,
+        parallel_tool_calls=False,
+        temperature=0,
+        max_tokens=200,
+    )
+    call = called.choices[0].message.tool_calls[0]
+    assert called.choices[0].finish_reason == "tool_calls"
+    assert call.function.name == "get_weather" and set(json.loads(call.function.arguments)) == {"city"}, call
+followed = client.chat.completions.create(
+    model=MODEL,
+    messages=[
+        {"role": "user", "content": "What is the weather in Oslo?"},
+        {"role": "assistant", "tool_calls": [call.model_dump()]},
+        {"role": "tool", "tool_call_id": call.id, "content": "sunny"},
+    ],
+    tools=tools,
+    max_tokens=32,
+)
+assert followed.choices[0].message is not None
+
+schema = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "maxLength": 20}, "capital": {"type": "boolean"}},
+    "required": ["city", "capital"],
+    "additionalProperties": False,
+}
+for seed in range(3):
+    shaped = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": "Describe Paris as JSON."}],
+        response_format={"type": "json_schema", "json_schema": {"name": "city", "schema": schema, "strict": True}},
+        seed=seed,
+        max_tokens=120,
+    )
+    value = json.loads(shaped.choices[0].message.content)
+    assert set(value) == {"city", "capital"} and isinstance(value["capital"], bool), value
+loose = client.chat.completions.create(
+    model=MODEL, messages=[{"role": "user", "content": "An empty JSON object, please."}], response_format={"type": "json_object"}, temperature=0, max_tokens=400
+)
+if loose.choices[0].finish_reason == "stop":
+    assert isinstance(json.loads(loose.choices[0].message.content), dict)
+
+scored = client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=0, max_tokens=4, logprobs=True, top_logprobs=3)
+tokens = scored.choices[0].logprobs.content
+assert len(tokens) == scored.usage.completion_tokens and all(len(t.top_logprobs) == 3 for t in tokens), tokens
+assert all(t.logprob <= 0 and abs(t.top_logprobs[0].logprob - t.logprob) < 1e-4 for t in tokens), tokens
+
+several = client.chat.completions.create(model=MODEL, messages=QUESTION, n=2, seed=3, max_tokens=8)
+assert [c.index for c in several.choices] == [0, 1]
+
+stopped = client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Count: one, two, three"}], temperature=0, stop=["two"], max_tokens=40)
+assert "two" not in stopped.choices[0].message.content
+
+plain = client.completions.create(model=MODEL, prompt="The capital of France is", temperature=0, max_tokens=8)
+assert "Paris" in plain.choices[0].text, plain.choices[0].text
+assert "".join(c.choices[0].text for c in client.completions.create(model=MODEL, prompt="The capital of France is", temperature=0, max_tokens=8, stream=True)) == plain.choices[0].text
+
+for error_type, call in (
+    (openai.NotFoundError, lambda: client.chat.completions.create(model="nosuch", messages=QUESTION)),
+    (openai.NotFoundError, lambda: client.models.retrieve("nosuch")),
+    (openai.BadRequestError, lambda: client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=9)),
+    (openai.BadRequestError, lambda: client.chat.completions.create(model=MODEL, messages=[])),
+    (openai.BadRequestError, lambda: client.completions.create(model=MODEL, prompt="word " * 20000)),
+    (openai.AuthenticationError, lambda: openai.OpenAI(base_url=sys.argv[1] + "/v1", api_key="kith_wrong", max_retries=0).models.list()),
+):
+    try:
+        call()
+    except error_type as error:
+        assert error.body["message"], error.body
+    else:
+        raise AssertionError(f"no {error_type.__name__}")
+print("ok")

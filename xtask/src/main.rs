@@ -1,0 +1,74 @@
+//! The workspace's own commands: set-up, run, test, benchmarks and house rules. Knows the product only by its command line.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for a person at a terminal speaks by printing")]
+
+mod bench;
+mod check;
+mod http;
+mod model;
+mod paths;
+mod process;
+mod run;
+mod setup;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use paths::Paths;
+
+const USAGE: &str = "\
+cargo xtask COMMAND
+
+  setup                     install what is missing on this machine, and the default model
+  run [--headless] [--once] [--data-dir D] [--port N] [--prompt TEXT]
+                            build, start the node, show one streamed answer; Ctrl-C stops it
+  test                      everything CI needs: format, house rules, clippy, build, tests
+  tidy                      the house rules alone
+  bench inference [--write] figures beside llama.cpp; --write puts them into docs/benchmarks.md";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<()> {
+    let Some((command, rest)) = arguments.split_first() else {
+        println!("{USAGE}");
+        return Ok(());
+    };
+    match command.as_str() {
+        "setup" => {
+            no_arguments(rest)?;
+            setup::everything(&Paths::find()?).map(drop)
+        }
+        "run" => run::run(&Paths::find()?, &run::Wishes::parse(rest)?),
+        "test" => {
+            no_arguments(rest)?;
+            check::run(&Paths::find()?)
+        }
+        "tidy" => {
+            no_arguments(rest)?;
+            tidy::run(&Paths::find()?.root)
+        }
+        "bench" => bench::run(&Paths::find()?, rest),
+        "help" | "--help" | "-h" => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        other => bail!("there is no command {other:?}\n\n{USAGE}"),
+    }
+}
+
+fn no_arguments(rest: &[String]) -> Result<()> {
+    match rest.first() {
+        Some(extra) => bail!("unexpected argument {extra:?}\n\n{USAGE}"),
+        None => Ok(()),
+    }
+}

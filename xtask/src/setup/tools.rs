@@ -1,0 +1,66 @@
+//! Looks for the compilers, Python and the Rust components, and has the missing ones installed in one go.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::installer::{Installer, Need};
+use super::python;
+use crate::process;
+
+/// What the work ahead needs beyond the compilers.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope {
+    /// A Python that can make itself a folder of packages.
+    pub python: bool,
+    /// `rustfmt` and `clippy`.
+    pub lints: bool,
+}
+
+/// Installs what the scope needs and this machine lacks. Does nothing, quickly, where all is there.
+pub fn install_missing(scope: &Scope) -> Result<()> {
+    let missing = missing(scope);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Installer::here().install(&missing)?;
+    let still = self::missing(scope);
+    if !still.is_empty() {
+        bail!("still missing after the installation: {still:?}");
+    }
+    Ok(())
+}
+
+fn missing(scope: &Scope) -> Vec<Need> {
+    let mut missing = Vec::new();
+    if !compilers_are_here() {
+        missing.push(Need::Compilers);
+    }
+    if scope.python && python::usable_on_path().is_none() {
+        missing.push(Need::Python);
+    }
+    if scope.lints && !rust_components_are_here() {
+        missing.push(Need::RustComponents);
+    }
+    missing
+}
+
+/// The C++ compiler of Debian depends on the C one and on the headers, so its presence speaks for all.
+fn compilers_are_here() -> bool {
+    if env::consts::OS == "windows" {
+        // The MSVC toolchain is found through the registry by the compiler crates; rustc itself does not link without it.
+        return true;
+    }
+    if env::consts::OS == "macos" {
+        // `cc` exists as a shim before the command line tools do.
+        return process::succeeds(Command::new("xcode-select").arg("-p"));
+    }
+    let named_or = |variable: &str, program: &str| env::var_os(variable).is_some() || process::on_path(program).is_some();
+    named_or("CC", "cc") && named_or("CXX", "c++")
+}
+
+/// rustup leaves proxies for components that are not installed, so asking is the only way to know.
+fn rust_components_are_here() -> bool {
+    ["fmt", "clippy"].iter().all(|component| process::succeeds(Command::new("cargo").args([component, "--version"])))
+}
