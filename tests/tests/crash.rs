@@ -13,6 +13,8 @@ use std::{
 const CUTS: usize = 100;
 /// Names the client works with.
 const NAMES: u64 = 6;
+/// Clients at a time.
+const WORKERS: u64 = 2;
 
 /// What the client was told: names certainly there, and those whose last change was not acknowledged.
 #[derive(Default)]
@@ -34,18 +36,19 @@ impl Random {
     }
 }
 
-async fn work(url: String, dir: std::path::PathBuf, told: Arc<Mutex<Told>>, seed: u64) {
+async fn work(url: String, dir: std::path::PathBuf, told: Arc<Mutex<Told>>, seed: u64, worker: u64) {
     let http = client();
     let token = admin_token(&dir);
     let mut random = Random(seed);
     loop {
-        let n = random.next(NAMES);
+        // Each worker has names of its own, so that it knows what became of them; bytes they share.
+        let n = random.next(NAMES / WORKERS) * WORKERS + worker;
         let name = format!("tiny:{n}");
         match random.next(3) {
             0 => {
                 let file = dir.join(format!("import-{n}.gguf"));
                 if !file.exists() {
-                    std::fs::write(&file, kith_models::testing::tiny_gguf(n / 2)).unwrap();
+                    std::fs::write(&file, kith_models::testing::tiny_gguf(n / WORKERS)).unwrap();
                 }
                 told.lock().unwrap().unsure.insert(name.clone());
                 let request = http.post(format!("{url}/api/v1/models/import")).header("x-kith-admin-token", &token);
@@ -89,7 +92,7 @@ fn blob_files(dir: &Path) -> usize {
         let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
         entries.filter_map(Result::ok).map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()
     }
-    count(&dir.join("blobs"))
+    count(&dir.join("blobs/b3")) + count(&dir.join("blobs/tmp"))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,8 +114,8 @@ async fn a_hundred_power_cuts_lose_nothing_that_was_acknowledged() {
             }
             told.present = seen;
         }
-        let workers: Vec<_> = (0..2u64)
-            .map(|n| tokio::spawn(work(node.url.clone(), dir.path().to_owned(), Arc::clone(&told), seed ^ (cut as u64) << 8 ^ n)))
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|n| tokio::spawn(work(node.url.clone(), dir.path().to_owned(), Arc::clone(&told), random.next(u64::MAX), n)))
             .collect();
         tokio::time::sleep(Duration::from_millis(random.next(120))).await;
         node.kill();

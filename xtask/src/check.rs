@@ -2,6 +2,7 @@
 //! line ends the output.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -46,11 +47,17 @@ pub fn run(paths: &Paths) -> Result<()> {
     if env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
     }
-    tests.env("KITH_TEST_MODEL", &ready.model).env("KITH_PYTHON", &ready.python.program).envs(ready.python.environment());
-    if let Some(promtool) = &ready.promtool {
-        tests.env("KITH_PROMTOOL", promtool);
+    tests.env("KITH_TEST_MODEL", &ready.model);
+    tests.env("KITH_TEST_PYTHON", &ready.python.program).envs(ready.python.environment());
+    if let Some(folder) = ready.promtool.as_deref().and_then(Path::parent) {
+        tests.env("PATH", with_folder(folder, env::var_os("PATH").unwrap_or_default())?);
     }
     process::run(&mut tests)
+}
+
+/// A search path that also looks into the folder, last.
+fn with_folder(folder: &Path, path: OsString) -> Result<OsString> {
+    env::join_paths(env::split_paths(&path).chain([folder.to_path_buf()])).context("a folder's name cannot stand in PATH")
 }
 
 fn step<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {

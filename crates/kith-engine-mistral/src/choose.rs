@@ -5,6 +5,7 @@ use candle_core::{Device, Tensor};
 use kith_engine::{EngineError, Finish};
 use mistralrs_core::CustomLogitsProcessor;
 use std::{
+    cell::RefCell,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -62,10 +63,25 @@ pub(crate) struct Chooser {
     limits: Limits,
     /// Tokens that mistral.rs holds for running answers.
     running_tokens: Arc<AtomicU64>,
+    /// Left with the thread that asks for tokens, so that its end can be seen.
+    life: Option<Arc<()>>,
+}
+
+thread_local! {
+    static LIVES: RefCell<Vec<Arc<()>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Leaves `life` with this thread, once.
+fn leave(life: &Arc<()>) {
+    LIVES.with_borrow_mut(|lives| {
+        if !lives.iter().any(|left| Arc::ptr_eq(left, life)) {
+            lives.push(Arc::clone(life));
+        }
+    });
 }
 
 impl Chooser {
-    pub(crate) fn new(answer: Answer, stop: u32, limits: Limits, running_tokens: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(answer: Answer, stop: u32, limits: Limits, running_tokens: Arc<AtomicU64>, life: Option<Arc<()>>) -> Self {
         running_tokens.fetch_add(answer.context().len() as u64, Ordering::Relaxed);
         let read = answer.context().len();
         Self {
@@ -73,6 +89,7 @@ impl Chooser {
             stop,
             limits,
             running_tokens,
+            life,
         }
     }
 
@@ -115,6 +132,9 @@ impl Chooser {
 
 impl CustomLogitsProcessor for Chooser {
     fn apply(&self, logits: &Tensor, _context: &[u32]) -> candle_core::Result<Tensor> {
+        if let Some(life) = &self.life {
+            leave(life);
+        }
         let id = self.decide(logits.to_vec1()?) as usize;
         // mistral.rs takes the index of the largest: as long as it need be, and no longer.
         let mut certain = vec![0.0f32; id + 1];

@@ -151,6 +151,7 @@ fn live(
     incoming: mpsc::Receiver<Answer>,
     report: oneshot::Sender<Result<MistralModel, EngineError>>,
 ) {
+    heap::settle();
     let freed = shared.freed.clone();
     let _freed = freed.drop_guard();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_time().build() {

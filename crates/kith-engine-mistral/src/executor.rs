@@ -19,8 +19,12 @@ const RESPONSES: usize = 64;
 /// Entries of mistral.rs's prefix cache on a GPU; on the CPU it ignores the number (see [`crate::prefix`]).
 const PREFIX_ENTRIES: usize = 16;
 
-/// How often to look whether mistral.rs's thread has ended.
+/// How often to look whether mistral.rs's thread has ended, and how often at most once it has let go of the weights.
 const ENDED_POLL: Duration = Duration::from_millis(1);
+const ENDED_POLLS: u32 = 2000;
+
+/// A token that no model has. (`u32::MAX` itself stands for a row of zeros in candle.)
+const NO_TOKEN: u32 = u32::MAX - 1;
 
 /// Weights in memory, and the engine that runs them.
 pub(crate) struct Executor {
@@ -29,6 +33,8 @@ pub(crate) struct Executor {
     engine: Option<Running>,
     stop: u32,
     next_id: usize,
+    /// Copies lie in the thread-local storage of mistral.rs's thread.
+    life: Arc<()>,
 }
 
 struct Running {
@@ -97,7 +103,7 @@ impl Executor {
             None => SchedulerConfig::DefaultScheduler { method: DefaultSchedulerMethod::Fixed(parallel) },
         };
         let tokens = Tokens { environment: metadata.tok_env().ok_or_else(unusual)?, ends: metadata.eos_tok.clone() };
-        Ok((Self { pipeline, scheduler, engine: None, stop: 0, next_id: 0 }, tokens))
+        Ok((Self { pipeline, scheduler, engine: None, stop: 0, next_id: 0, life: Arc::default() }, tokens))
     }
 
     /// Whether many answers can be written in one step.
@@ -136,12 +142,36 @@ impl Executor {
         Ok(())
     }
 
-    /// Stops the engine and waits until its thread has let go of the weights: at most one step of the model.
+    /// Stops the engine and waits until its thread has let go of the weights (at most one step of the model) and has ended.
     pub(crate) async fn stop(&mut self) {
         self.engine = None;
         while Arc::strong_count(&self.pipeline) > 1 {
             tokio::time::sleep(ENDED_POLL).await;
         }
+        // The weights go first, then the caches, and the thread's own storage last.
+        for _ in 0..ENDED_POLLS {
+            if Arc::strong_count(&self.life) == 1 {
+                break;
+            }
+            tokio::time::sleep(ENDED_POLL).await;
+        }
+    }
+
+    /// What the chooser leaves with mistral.rs's thread; `None` where tokens are chosen on threads that never end.
+    pub(crate) fn life(&self) -> Option<Arc<()>> {
+        (!self.batches()).then(|| Arc::clone(&self.life))
+    }
+
+    /// Empties mistral.rs's prefix cache. It does that only when a step of the model fails, so one is made to: with a token that does
+    /// not exist. (mistral.rs reports an error in the log; ours to cause, and harmless. Starting the engine anew would do too, but
+    /// leaves a thread behind each time.)
+    pub(crate) async fn evict(&mut self) -> Result<(), EngineError> {
+        let mut responses = self.submit(vec![NO_TOKEN], None).await?;
+        let mut failed = false;
+        while let Some(response) = responses.recv().await {
+            failed |= matches!(response, Response::CompletionModelError(..));
+        }
+        if failed && !self.is_dead() { Ok(()) } else { Err(died()) }
     }
 
     /// Whether the engine's thread has died.
@@ -149,15 +179,15 @@ impl Executor {
         self.engine.as_ref().is_none_or(|engine| engine.requests.is_closed())
     }
 
-    /// Hands over one sequence: `prompt`, continued as `chooser` decides. The channel ends when mistral.rs has let go of it.
+    /// Hands over one sequence: `prompt`, continued as `chooser` decides. The channel, which must be read to its end, ends when mistral.rs has let go of it.
     pub(crate) async fn submit(
         &mut self,
         prompt: Vec<u32>,
-        chooser: Arc<Chooser>,
+        chooser: Option<Arc<Chooser>>,
     ) -> Result<mpsc::Receiver<Response>, EngineError> {
         let (response, responses) = mpsc::channel(RESPONSES);
         self.next_id = self.next_id.wrapping_add(1);
-        let processor: Arc<dyn CustomLogitsProcessor> = chooser;
+        let processors = chooser.map(|chooser| vec![chooser as Arc<dyn CustomLogitsProcessor>]);
         let request = NormalRequest {
             messages: RequestMessage::CompletionTokens(prompt),
             // Temperature 0 takes the likeliest token: the chooser leaves only one.
@@ -174,7 +204,7 @@ impl Executor {
             suffix: None,
             tools: None,
             tool_choice: None,
-            logits_processors: Some(vec![processor]),
+            logits_processors: processors,
             return_raw_logits: false,
             web_search_options: None,
             model_id: None,

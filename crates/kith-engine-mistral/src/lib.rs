@@ -11,13 +11,15 @@
 //! - The prefix cache is mistral.rs's own, with a mirror beside it ([`prefix`]) that knows what it holds: on the CPU it never lets
 //!   go of anything, and it believes to hold the last token of an answer, which was never computed.
 //!
-//! **Determinism.** On the CPU a request runs alone at every instant, so its tokens do not depend on the company it has. They may
-//! depend on the prefix cache: the kernels add a chunk of tokens in another order than tokens one by one, and the last bits of a logit
-//! can differ. That changes a token only where two are as good as equally likely. On a GPU answers are batched and the
-//! kernels choose other orders for other batch sizes.
+//! **Determinism.** On the CPU a request runs alone at every instant and its kernels add in a fixed order, so its tokens do not
+//! depend on the company it has or on how often it gave way. What was read as a prompt is the same to the last bit however it
+//! was cut, but a token that was written has slightly other keys and values than the same token read later. So an
+//! answer may differ, where two tokens are about equally likely, with whether the earlier answers in its prompt still lie in the prefix
+//! cache. On a GPU answers are batched and the kernels choose other orders for other batch sizes.
 //!
 //! **Known limits of mistral.rs.** `rope_freqs` and RoPE scaling of a GGUF file are ignored, so Llama 3.1 and later lose quality far
-//! into long contexts. Reading a prompt cannot be interrupted: a dropped stream is noticed at the next token.
+//! into long contexts. Reading a prompt cannot be interrupted: a dropped stream is noticed at the next token. Each load leaves a
+//! sleeping thread behind (its throughput logger has no end).
 
 mod answer;
 mod choose;

@@ -1,9 +1,9 @@
 //! A mirror of mistral.rs's prefix cache: what it holds, how much memory that is, and what it will do with a prompt.
 //!
 //! The cache keeps the keys and values of every turn that ended, under the tokens of the prompt and the answer. Of mistral.rs 0.8.1
-//! one must know that on the CPU nothing is ever evicted, so somebody else has to notice when it is full and start it anew; that a
+//! one must know that on the CPU nothing is ever evicted, so somebody else has to notice when it is full and empty it; that a
 //! prompt it knows from end to end is computed again; and that it takes the last token of an entry for computed, though it is not.
-//! The last token of our entries is the stop token, which hardly any prompt holds; if one does, the cache must be started anew.
+//! The last token of our entries is the stop token, which hardly any prompt holds; if one does, the cache must be emptied.
 
 /// The most entries; looking a prompt up compares it with each.
 const ENTRIES: usize = 64;
@@ -93,7 +93,7 @@ impl PrefixMirror {
         self.entries.iter().map(|entry| entry.capacity).sum()
     }
 
-    /// Notes that the cache was started anew.
+    /// Notes that the cache was emptied.
     pub(crate) fn clear(&mut self) {
         self.entries.clear();
     }

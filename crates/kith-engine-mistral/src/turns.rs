@@ -3,7 +3,7 @@
 //! On the CPU one answer is written at a time: mistral.rs's kernels read the weights once per row, so a batch is no faster than one
 //! after the other, and its scheduler cannot batch answers of different lengths anyway. Up to `parallel` answers are under way; while
 //! others wait, one gives way after half a second and continues later from the prefix cache, bit for bit as if it had not been
-//! interrupted. None gives way unless the cache has room for all that are under way, and the cache is not started anew
+//! interrupted. None gives way unless the cache has room for all that are under way, and the cache is not emptied
 //! while one of them needs it. On a GPU with paged attention `parallel` answers are batched and none gives way.
 
 use crate::{
@@ -147,14 +147,14 @@ impl Turns {
         self.lanes == 1 && !self.ready.is_empty() && self.mirror.has_room_for(under_way.chain([self.longest; 2]))
     }
 
-    /// The next answer to write. One that is under way goes before those that need the prefix cache started anew.
+    /// The next answer to write. One that is under way goes before those that need the prefix cache emptied.
     fn next(&mut self) -> Option<Answer> {
         let first = self.ready.front()?;
-        let first = if self.needs_new_cache(first) { self.ready.iter().position(Answer::is_under_way) } else { None };
+        let first = if self.needs_empty_cache(first) { self.ready.iter().position(Answer::is_under_way) } else { None };
         self.ready.remove(first.unwrap_or(0))
     }
 
-    fn needs_new_cache(&self, answer: &Answer) -> bool {
+    fn needs_empty_cache(&self, answer: &Answer) -> bool {
         if self.executor.batches() {
             return false;
         }
@@ -186,21 +186,21 @@ impl Turns {
             let prompt = answer.context().to_vec();
             let limits = Limits { contended: Arc::clone(&self.contended), turn: TURN };
             let running_tokens = Arc::clone(&self.shared.running_tokens);
-            let chooser = Arc::new(Chooser::new(answer, self.executor.stop_token(), limits, running_tokens));
-            let responses = self.executor.submit(prompt, Arc::clone(&chooser)).await;
+            let chooser =
+                Arc::new(Chooser::new(answer, self.executor.stop_token(), limits, running_tokens, self.executor.life()));
+            let responses = self.executor.submit(prompt, Some(Arc::clone(&chooser))).await;
             self.running.push(turn(responses, chooser, capacity).boxed_local());
         }
     }
 
-    /// What the prefix cache has for this prompt: tokens, and the room of their entry. Starts it anew where it is full or spoilt.
+    /// What the prefix cache has for this prompt: tokens, and the room of their entry. Empties it where it is full or spoilt.
     async fn prefix(&mut self, answer: &Answer) -> Result<(u32, u64), EngineError> {
         if self.executor.batches() {
             // Paged attention has a prefix cache of its own, which tells nothing.
             return Ok((0, 0));
         }
-        if self.needs_new_cache(answer) {
-            self.executor.stop().await;
-            self.executor.start().await?;
+        if self.needs_empty_cache(answer) {
+            self.executor.evict().await?;
             self.mirror.clear();
             self.shared.kept_tokens.store(0, Ordering::Relaxed);
         }
@@ -227,7 +227,12 @@ impl Turns {
             Some(TurnEnd::Dropped) => {}
             Some(TurnEnd::Failed(error)) => outcome.answer.fail(error),
             None => match ended.complaint {
-                Some(complaint) => outcome.answer.fail(EngineError::Failed(complaint)),
+                Some(complaint) => {
+                    // A failed step empties the cache.
+                    self.mirror.clear();
+                    self.shared.kept_tokens.store(0, Ordering::Relaxed);
+                    outcome.answer.fail(EngineError::Failed(complaint));
+                }
                 None => {
                     self.die(&died());
                     outcome.answer.fail(died());

@@ -209,13 +209,16 @@ impl Inference {
             let random = Arc::clone(&self.random);
             ToolParser::new(&request.tools, &request.tool_choice, Box::new(move |bytes: &mut [u8]| random(bytes)))
         });
-        let shaper = Shaper::new(effective.stop.clone(), laid.reasoning, parser, request.parallel_tool_calls);
+        // An answer of a given form has no room for reasoning: all of it is the answer.
+        let constraint = constraint(&request)?;
+        let reasoning = laid.reasoning.filter(|_| constraint == Constraint::None);
+        let shaper = Shaper::new(effective.stop.clone(), reasoning, parser, request.parallel_tool_calls);
         let engine_request = GenerateRequest {
             input: laid.input,
             sampling: effective.sampling.clone(),
             max_tokens: effective.max_tokens,
             logprobs: effective.logprobs,
-            constraint: constraint(&request)?,
+            constraint,
             ignore_eos: false,
         };
         let started = Instant::now();

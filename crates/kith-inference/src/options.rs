@@ -4,11 +4,12 @@ use crate::{InferenceError, Options};
 use kith_engine::Sampling;
 use serde_json::{Map, Value};
 
-/// Defaults where neither request nor model says anything: Ollama's, which most model files are tuned for.
+/// Defaults where neither request nor model says anything: Ollama's, but for the repetition penalty, which is off as in llama.cpp:
+/// it counts the prompt's words too, and small models then avoid the very words of the answer.
 const TEMPERATURE: f32 = 0.8;
 const TOP_K: u32 = 40;
 const TOP_P: f32 = 0.9;
-const REPETITION_PENALTY: f32 = 1.1;
+const REPETITION_PENALTY: f32 = 1.0;
 const REPEAT_LAST_N: u32 = 64;
 
 /// The most stop texts, and the most bytes of one.

@@ -24,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 /// How long a request waits for busy models to make room before it is told to come back.
 const ROOM_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The pause before a plan that could not be carried out is made anew.
+const SECOND_LOOK: Duration = Duration::from_millis(10);
+
 /// Limits of memory and parallelism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -269,6 +272,8 @@ impl Residency {
                     if all_left {
                         return Ok(());
                     }
+                    // One was taken up again, or is being unloaded by somebody else: look anew in a moment.
+                    tokio::time::sleep(SECOND_LOOK).await;
                 }
                 Plan::Wait => {
                     let waited = tokio::time::timeout_at(patience.into(), changed).await;

@@ -68,7 +68,7 @@ impl Counters {
 
     /// When a request that is the `waiting`th in a queue before `parallel` places may hope for a turn.
     pub fn patience(&self, waiting: usize, parallel: u32) -> Duration {
-        let rounds = waiting as u64 / u64::from(parallel.max(1)) + 1;
+        let rounds = (waiting as u64 / u64::from(parallel.max(1))).saturating_add(1);
         Duration::from_millis(self.mean_ms.load(Relaxed).saturating_mul(rounds))
             .clamp(Duration::from_secs(1), Duration::from_secs(60))
     }

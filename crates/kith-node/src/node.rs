@@ -34,7 +34,7 @@ const INFERENCE_BODY: usize = 64 << 20;
 /// The most bytes of any other JSON body.
 const STANDARD_BODY: usize = 1 << 20;
 /// How long running requests may go on once the node is told to stop.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]

@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_wrong_command_line_becomes_one_line() {
         for (line, wanted) in [
-            ("kith lits", "unrecognized subcommand 'lits' tip: "),
+            ("kith lits", "unrecognized subcommand 'lits'; tip: "),
             ("kith rm", "the following required arguments were not provided: <MODEL>..."),
             ("kith token mint --scope root", "unknown scope `root`: use `user` or `admin`"),
         ] {

@@ -108,13 +108,14 @@ impl CliError {
 
     /// A command line that clap refused, without its usage block: the first paragraph and the tips.
     pub fn from_clap(rendered: &str) -> Self {
-        let text: Vec<&str> = rendered
-            .lines()
-            .map(str::trim)
-            .take_while(|line| !line.starts_with("Usage:"))
-            .filter(|line| !line.is_empty())
-            .collect();
-        let text = text.join(" ");
+        let mut text = String::new();
+        for line in rendered.lines().map(str::trim).take_while(|line| !line.starts_with("Usage:")).filter(|line| !line.is_empty())
+        {
+            if !text.is_empty() {
+                text.push_str(if line.starts_with("tip:") { "; " } else { " " });
+            }
+            text.push_str(line);
+        }
         Self::Usage(text.strip_prefix("error: ").unwrap_or(&text).to_owned())
     }
 }

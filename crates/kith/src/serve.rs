@@ -18,6 +18,7 @@ use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::Subs
 
 /// How many days' log files are kept.
 const KEPT_LOGS: usize = 7;
+
 /// Runs a node until it is told to stop by a signal or over the API.
 pub async fn serve(context: &Context, options: &Serve) -> Result<()> {
     make_private(&context.data_dir)?;
@@ -95,7 +96,8 @@ fn log(data_dir: &Path, options: &Serve) -> Result<WorkerGuard> {
     let to_stderr = match options.verbose {
         // Nobody reads it, and its file has no bound.
         _ if options.background => EnvFilter::new("off"),
-        0 => EnvFilter::new("warn"),
+        // The engine's warnings speak of its own insides.
+        0 => EnvFilter::new("warn,mistralrs_core=error"),
         1 => EnvFilter::new("info"),
         _ => EnvFilter::new("info,kith=debug,kith_node=debug,kith_api=debug,kith_inference=debug,kith_models=debug"),
     };

@@ -189,11 +189,11 @@ pub async fn import(State(app): State<Arc<App>>, Body(request): Body<ImportReque
         let last = match outcome {
             Ok(model) => {
                 events.publish("model.imported", serde_json::json!({"model": model.name.to_string(), "size": model.size}));
-                ImportProgress { status: "success".into(), completed: total, total, model: Some(model.name.to_string()), error: None }
+                ImportProgress { status: "success".into(), completed: total, total, model: Some(model.name.to_string()), ..ImportProgress::default() }
             }
             Err(error) => {
                 let error = ApiError::from(error);
-                ImportProgress { status: "failed".into(), completed: 0, total, model: None, error: Some(error.message) }
+                ImportProgress { status: "failed".into(), completed: 0, total, error: Some(error.message), code: Some(error.code), ..ImportProgress::default() }
             }
         };
         yield json_line(&last);

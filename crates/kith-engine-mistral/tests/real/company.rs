@@ -94,7 +94,7 @@ async fn unloading_ends_all_answers_and_refuses_new_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_prefix_cache_is_started_anew_without_anybody_noticing() {
+async fn a_full_prefix_cache_is_emptied_without_anybody_noticing() {
     let Some(spec) = spec() else { return };
     // A window of 512 and two answers leave the prefix cache three steps: it is full after three answers.
     let model = MistralEngine::new().load(kith_engine::ModelSpec { context: Some(512), parallel: 2, ..spec }).await.unwrap();

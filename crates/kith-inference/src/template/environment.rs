@@ -11,6 +11,8 @@ use std::fmt::Write;
 
 /// How deep macros and includes may nest. Templates in the wild use two or three levels.
 const MAX_RECURSION: usize = 128;
+/// The most instructions one layout may take. A conversation of a thousand messages takes some hundred thousand.
+const FUEL: u64 = 4_000_000;
 
 /// Compiles `source` as the only template, under `name`.
 pub(super) fn compile(name: &'static str, source: &str) -> Result<Environment<'static>, Error> {
@@ -18,6 +20,7 @@ pub(super) fn compile(name: &'static str, source: &str) -> Result<Environment<'s
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
     environment.set_recursion_limit(MAX_RECURSION);
+    environment.set_fuel(Some(FUEL));
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_unknown_method_callback(method);
     environment.set_formatter(|out, _, value| {

@@ -1,7 +1,7 @@
 //! Events, and work on the node's models.
 
 use crate::KeepAlive;
-use kith_types::Timestamp;
+use kith_types::{Code, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -56,6 +56,9 @@ pub struct ImportProgress {
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Why it failed, as a code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
 }
 
 /// Loads a model ahead of its first prompt.

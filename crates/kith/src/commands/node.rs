@@ -21,7 +21,7 @@ pub async fn status(context: &Context) -> Result<()> {
     }
     let mut rows = vec![("url".to_owned(), client.url().to_owned())];
     flatten("", &status, &mut rows);
-    out::text(&render::section("Node", &rows))
+    out::text(&format!("{}\n", render::section("Node", &rows).trim_end()))
 }
 
 /// `kith version`: of this program, and of the node if one runs.

@@ -19,6 +19,9 @@ use std::path::{Path, PathBuf};
 /// The most lines the history keeps.
 const MAX_HISTORY: usize = 1000;
 
+/// The longest line the history keeps, in bytes: a pasted document is not typed again.
+const MAX_ENTRY: usize = 8 << 10;
+
 /// What came from the terminal.
 pub enum Line {
     /// A line, or several between fences.
@@ -54,17 +57,22 @@ impl LineEditor {
     pub fn read(&mut self, prompt: &str) -> Result<Line> {
         match self.editor.readline(prompt) {
             Ok(line) => {
-                // Kept at once: a conversation may end by a closed window.
-                if self.editor.add_history_entry(line.as_str()).unwrap_or(false)
-                    && let Err(error) = self.editor.append_history(&self.history)
-                {
-                    out::note(&format!("The history cannot be kept in {}: {error}", self.history.display()));
-                }
+                self.remember(&line);
                 Ok(Line::Text(line))
             }
             Err(ReadlineError::Interrupted) => Ok(Line::Interrupted),
             Err(ReadlineError::Eof) => Ok(Line::Ended),
             Err(error) => Err(terminal(error)),
+        }
+    }
+
+    /// Kept on disk at once: a conversation may end by a closed window.
+    fn remember(&mut self, line: &str) {
+        if line.len() <= MAX_ENTRY
+            && self.editor.add_history_entry(line).unwrap_or(false)
+            && let Err(error) = self.editor.append_history(&self.history)
+        {
+            out::note(&format!("The history cannot be kept in {}: {error}", self.history.display()));
         }
     }
 }
@@ -116,14 +124,16 @@ mod tests {
     }
 
     #[test]
-    fn the_history_keeps_at_most_a_thousand_lines() {
+    fn the_history_keeps_at_most_a_thousand_lines_and_no_long_ones() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("history");
         let mut editor = LineEditor::open(&path).unwrap();
+        editor.remember(&"a".repeat(MAX_ENTRY + 1));
+        assert!(!path.exists());
         for number in 0..MAX_HISTORY + 10 {
             editor.editor.add_history_entry(format!("line {number}")).unwrap();
         }
-        editor.editor.append_history(&path).unwrap();
+        editor.remember(&"a".repeat(MAX_ENTRY));
         let editor = LineEditor::open(&path).unwrap();
         assert_eq!(editor.editor.history().len(), MAX_HISTORY);
     }
