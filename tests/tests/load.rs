@@ -68,7 +68,7 @@ async fn sixty_four_streams_at_once_lose_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_queue_is_bounded_and_says_when_to_come_back() {
-    let engine = ScriptedEngine::saying("slow answer").with_pace(Duration::from_secs(5));
+    let engine = ScriptedEngine::saying("slow answer").with_pace(Duration::from_secs(3600));
     let node = TestNode::with("[inference]\nparallel = 1", engine).await;
     node.import("tiny:1b", 1).await;
     let ask = || node.post("/api/generate", json!({"model": "tiny:1b", "raw": true, "prompt": "x"}));

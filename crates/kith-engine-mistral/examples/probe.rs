@@ -1,22 +1,30 @@
 //! probe
-#![allow(clippy::unwrap_used, clippy::print_stdout, unsafe_code)]
-use futures::StreamExt;
-use kith_engine::*;
-use kith_engine_mistral::MistralEngine;
-fn rss() -> u64 { let s=std::fs::read_to_string("/proc/self/status").unwrap(); s.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap().trim().trim_end_matches("kB").trim().parse::<u64>().unwrap()/1024 }
-fn used() -> String { let m = unsafe { libc::mallinfo2() }; format!("inuse {} MB mmapped {} MB arena {} MB", m.uordblks>>20, m.hblkhd>>20, m.arena>>20) }
-#[tokio::main(worker_threads=2)]
-async fn main() {
-    let e = MistralEngine::new();
-    let gen_on = std::env::args().nth(2).is_none();
-    for r in 0..12 {
-        let m = e.load(ModelSpec{name:"x".into(), size_bytes:1, path: std::env::args().nth(1).unwrap().into(), format: ModelFormat::Gguf, architecture:"llama".into(), context: Some(1024), parallel: 4}).await.unwrap();
-        let l = rss();
-        if gen_on {
-        let mut s = m.generate(GenerateRequest{input: Input::Tokens((5..60).collect()), sampling: Sampling{temperature:0.0,..Sampling::default()}, max_tokens: Some(5), logprobs: Some(2), constraint: Constraint::None, ignore_eos: true}).await.unwrap();
-        while s.next().await.is_some() {} }
-        m.unload().await; drop(m);
-        let n = std::fs::read_dir("/proc/self/task").unwrap().count();
-        println!("{r} loaded {l} after {} threads {n} {}", rss(), used());
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+use candle_core::{
+    Device,
+    quantized::{
+        GgmlDType, QTensor,
+        gguf_file::{self, Content, Value},
+    },
+};
+fn main() {
+    let a: Vec<String> = std::env::args().collect();
+    let kind = match a[3].as_str() {
+        "q8" => GgmlDType::Q8_0,
+        "q40" => GgmlDType::Q4_0,
+        _ => panic!(),
+    };
+    let mut f = std::fs::File::open(&a[1]).unwrap();
+    let c = Content::read(&mut f).unwrap();
+    let mut ts = vec![];
+    for n in c.tensor_infos.keys() {
+        let t = c.tensor(&mut f, n, &Device::Cpu).unwrap();
+        let t =
+            if t.dtype() == GgmlDType::Q4_1 { QTensor::quantize(&t.dequantize(&Device::Cpu).unwrap(), kind).unwrap() } else { t };
+        ts.push((n.clone(), t));
     }
+    let md: Vec<(&str, &Value)> = c.metadata.iter().map(|(k, v)| (k.as_str(), v)).collect();
+    let tr: Vec<(&str, &QTensor)> = ts.iter().map(|(n, t)| (n.as_str(), t)).collect();
+    let mut o = std::fs::File::create(&a[2]).unwrap();
+    gguf_file::write(&mut o, &md, &tr).unwrap();
 }
