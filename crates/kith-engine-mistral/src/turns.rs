@@ -108,12 +108,14 @@ impl Turns {
     pub(crate) async fn run(mut self, mut incoming: mpsc::Receiver<Answer>) {
         let unload = self.shared.unload.clone();
         loop {
+            self.ready.retain(|answer| !answer.is_dropped());
             let room = self.ready.len() + self.running.len() < self.parallel;
             tokio::select! {
                 biased;
                 () = unload.cancelled() => break,
                 Some(ended) = self.running.next(), if !self.running.is_empty() => self.settle(ended),
                 answer = incoming.recv(), if room => match answer {
+                    Some(answer) if answer.is_dropped() => continue,
                     Some(answer) => self.ready.push_back(answer),
                     // The model was dropped without being unloaded.
                     None => break,

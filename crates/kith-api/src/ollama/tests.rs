@@ -1,3 +1,5 @@
+//! What `ollama` promises, sentence by sentence.
+
 use super::*;
 use crate::field_error::FieldError;
 use kith_engine::{Timings, Usage};

@@ -1,3 +1,5 @@
+//! What `openai` promises, sentence by sentence.
+
 use super::chat::Chat;
 use super::*;
 use crate::field_error::FieldError;

@@ -1,3 +1,5 @@
+//! What `model` promises, sentence by sentence.
+
 use super::*;
 use crate::MistralEngine;
 use futures::StreamExt;

@@ -1,3 +1,5 @@
+//! What `sampling` promises, sentence by sentence.
+
 use super::*;
 use crate::random::SplitMix64;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What `vocabulary` promises, sentence by sentence.
+
 use super::*;
 
 /// The 256 bytes, then two words, two control tokens and a user-defined one.

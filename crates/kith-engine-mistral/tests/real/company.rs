@@ -65,11 +65,11 @@ async fn a_dropped_stream_frees_its_place() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_does_not_read_delays_nobody() {
     let Some(model) = model().await else { return };
-    let lazy = model.generate(GenerateRequest { ignore_eos: true, ..greedy(&chat("Write a story."), 200) }).await.unwrap();
+    let lazy = model.generate(GenerateRequest { ignore_eos: true, ..greedy(&chat("Write a story."), 60) }).await.unwrap();
     let said = answer(&model, greedy(&chat("What is the capital of France?"), 10)).await.unwrap();
     assert!(!said.tokens.is_empty());
     let steps: Vec<_> = lazy.collect().await;
-    assert_eq!(steps.len(), 201);
+    assert_eq!(steps.len(), 61);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,4 +108,15 @@ async fn a_full_prefix_cache_is_emptied_without_anybody_noticing() {
     }
     assert_eq!(said[..4], said[4..]);
     model.unload().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_requests_than_the_queue_holds_are_all_taken() {
+    let Some(model) = model().await else { return };
+    let long = || GenerateRequest { ignore_eos: true, ..greedy(&chat("Write a story."), 100) };
+    let mut running = model.generate(long()).await.unwrap();
+    running.next().await.unwrap().unwrap();
+    let taken = join_all((0..1100).map(|_| async { model.generate(long()).await.map(drop) })).await;
+    assert!(taken.iter().all(Result::is_ok));
+    assert!(!answer(&model, greedy(&chat("What is the capital of France?"), 3)).await.unwrap().tokens.is_empty());
 }

@@ -1,7 +1,8 @@
 //! What the model reads.
 
-use crate::support::{answer, chat, greedy, model};
-use kith_engine::{EngineError, Finish, GenerateRequest, Input};
+use crate::support::{answer, chat, greedy, model, spec};
+use kith_engine::{Engine, EngineError, Finish, GenerateRequest, Input, ModelSpec};
+use kith_engine_mistral::MistralEngine;
 
 #[tokio::test]
 async fn text_survives_tokens_and_back() {
@@ -37,10 +38,12 @@ async fn a_prompt_that_fills_the_window_is_refused_with_both_numbers() {
 
 #[tokio::test]
 async fn an_answer_fills_the_window_to_its_last_token() {
-    let Some(model) = model().await else { return };
-    let request = GenerateRequest { input: Input::Tokens(vec![28; 1018]), max_tokens: None, ignore_eos: true, ..greedy("", 5) };
+    let Some(spec) = spec() else { return };
+    let model = MistralEngine::new().load(ModelSpec { context: Some(64), ..spec }).await.unwrap();
+    let request = GenerateRequest { input: Input::Tokens(vec![28; 58]), max_tokens: None, ignore_eos: true, ..greedy("", 5) };
     let said = answer(&model, request).await.unwrap();
     assert_eq!((said.tokens.len(), said.done.finish), (6, Finish::Length));
+    model.unload().await;
 }
 
 #[tokio::test]
@@ -55,9 +58,9 @@ async fn an_empty_prompt_and_unknown_tokens_are_refused() {
 
 #[tokio::test]
 async fn a_conversation_continues_from_the_prefix_cache_and_says_the_same() {
-    let Some(spec) = crate::support::spec() else { return };
-    let engine = kith_engine_mistral::MistralEngine::new();
-    let model = kith_engine::Engine::load(&engine, spec.clone()).await.unwrap();
+    let Some(spec) = spec() else { return };
+    let engine = MistralEngine::new();
+    let model = engine.load(spec.clone()).await.unwrap();
     let mut conversation = chat("Name three animals that live in the sea, and say one sentence about each of them.");
     let first = answer(&model, greedy(&conversation, 60)).await.unwrap();
     assert_eq!(first.done.usage.cached, 0);
@@ -69,7 +72,7 @@ async fn a_conversation_continues_from_the_prefix_cache_and_says_the_same() {
     assert!(cached.done.usage.cached < cached.done.usage.prompt);
     model.unload().await;
 
-    let fresh = kith_engine::Engine::load(&engine, spec).await.unwrap();
+    let fresh = engine.load(spec).await.unwrap();
     let uncached = answer(&fresh, greedy(&conversation, 40)).await.unwrap();
     assert_eq!(uncached.done.usage.cached, 0);
     assert_eq!(uncached.text(), cached.text());

@@ -1,3 +1,5 @@
+//! What `reasoning` promises, sentence by sentence.
+
 use super::{MAX_HELD, ReasoningParser, Separated, opened_by};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! What `stop` promises, sentence by sentence.
+
 use super::{Pushed, StopMatcher};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! What `template` promises, sentence by sentence.
+
 use super::{ChatTemplate, MAX_TEXT, RenderInput, Rendered, TemplateError};
 use crate::{Message, Role, Tool, ToolCall};
 use kith_types::Timestamp;

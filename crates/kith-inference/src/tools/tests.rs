@@ -1,3 +1,5 @@
+//! What `tools` promises, sentence by sentence.
+
 use super::{ToolParser, fold, forced_schema, validate};
 use crate::{InferenceError, Message, Role, Tool, ToolCall, ToolChoice};
 use serde_json::{Value, json};

@@ -1,3 +1,5 @@
+//! What `ollama` promises, sentence by sentence.
+
 use super::*;
 use crate::KeepAlive;
 use serde_json::{from_value, json, to_string};

@@ -1,3 +1,5 @@
+//! What `openai` promises, sentence by sentence.
+
 use super::*;
 use serde_json::{Value, from_value, json, to_string};
 

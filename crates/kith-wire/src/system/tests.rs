@@ -1,3 +1,5 @@
+//! What `system` promises, sentence by sentence.
+
 use super::*;
 use kith_types::{Code, Scope, Timestamp};
 use serde_json::{from_value, json, to_string};

@@ -1,3 +1,5 @@
+//! What `client` promises, sentence by sentence.
+
 use super::*;
 use std::{io::Write, net::TcpListener};
 

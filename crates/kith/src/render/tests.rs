@@ -1,3 +1,5 @@
+//! What `render` promises, sentence by sentence.
+
 use super::*;
 
 fn at(text: &str) -> DateTime<Utc> {

@@ -1,3 +1,5 @@
+//! What `parser` promises, sentence by sentence.
+
 use super::{Reader, Segment, ToolParser};
 use crate::{
     Tool, ToolChoice,
