@@ -145,13 +145,13 @@ impl Node {
         if let Some(port) = &wishes.port {
             command.args(["--port", port]);
         }
+        eprintln!("$ {}", process::shown(&command));
         Self::spawn(&mut command)
     }
 
     /// Starts `kith serve` as given and reads its one line: the node and its URL.
     pub fn spawn(serve: &mut Command) -> Result<(Self, String)> {
         let line = process::shown(serve);
-        eprintln!("$ {line}");
         let process = serve.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut node = Self { process: process.with_context(|| format!("could not start `{line}`"))? };
         let stdout = node.process.stdout.take().context("the node has no standard output")?;

@@ -91,7 +91,7 @@ mod tests {
     #[tokio::test]
     async fn two_hashes_at_most_are_computed_at_once() {
         let hashes = Arc::new(Semaphore::new(2));
-        let (gate, waiting) = std::sync::mpsc::channel::<()>();
+        let (gate, waiting) = std::sync::mpsc::sync_channel::<()>(1);
         let waiting = Arc::new(std::sync::Mutex::new(waiting));
         let jobs: Vec<_> = (0..3)
             .map(|_| {

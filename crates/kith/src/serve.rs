@@ -91,13 +91,13 @@ fn log(data_dir: &Path, options: &Serve) -> Result<WorkerGuard> {
     // At most 128,000 lines wait; more are counted and dropped rather than holding up the node.
     let (files, guard) = NonBlocking::new(files);
     let wanted = std::env::var("KITH_LOG").ok().filter(|text| !text.is_empty());
-    let to_file = EnvFilter::try_new(wanted.as_deref().unwrap_or("info"))
+    let to_file = EnvFilter::try_new(wanted.as_deref().unwrap_or("info,mistralrs_core=error"))
         .map_err(|error| CliError::Usage(format!("KITH_LOG is no log filter: {error}")))?;
     let to_stderr = match options.verbose {
         // Nobody reads it, and its file has no bound.
         _ if options.background => EnvFilter::new("off"),
         // The engine's warnings speak of its own insides.
-        0 => EnvFilter::new("warn,mistralrs_core=error"),
+        0 => EnvFilter::new("warn,mistralrs_core=off"),
         1 => EnvFilter::new("info"),
         _ => EnvFilter::new("info,kith=debug,kith_node=debug,kith_api=debug,kith_inference=debug,kith_models=debug"),
     };
