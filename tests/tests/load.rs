@@ -160,3 +160,54 @@ async fn deleting_a_model_in_use_ends_its_answers_with_an_error() {
     assert!(rest.lines().last().unwrap().contains("\"error\""), "{rest}");
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_answers_than_places_come_one_after_the_other() {
+    let node = TestNode::with("[inference]\nparallel = 1", ScriptedEngine::saying("yes")).await;
+    node.import("tiny:1b", 1).await;
+    let ask = json!({"model": "tiny:1b", "n": 3, "messages": [{"role": "user", "content": "x"}]});
+    let answer = node.post_json("/v1/chat/completions", ask).await;
+    let said: Vec<_> = answer["choices"].as_array().unwrap().iter().map(|choice| choice["message"]["content"].clone()).collect();
+    assert_eq!(said, ["yes", "yes", "yes"]);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_window_asked_for_once_is_not_everybodys() {
+    let node = TestNode::scripted(ScriptedEngine::saying("yes")).await;
+    node.import("tiny:1b", 1).await;
+    let ask = |options: Value| json!({"model": "tiny:1b", "raw": true, "stream": false, "prompt": "word ".repeat(40), "options": options});
+    let small = node.post("/api/generate", ask(json!({"num_ctx": 8}))).await;
+    assert_eq!(small.status(), StatusCode::BAD_REQUEST);
+    let usual = node.post("/api/generate", ask(json!({}))).await;
+    assert_eq!(usual.status(), StatusCode::OK);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_keeps_nobody_waiting() {
+    let engine = ScriptedEngine::saying(&"word ".repeat(1500));
+    let counters = engine.clone();
+    let node = TestNode::with("[inference]\nparallel = 1", engine).await;
+    node.import("tiny:1b", 1).await;
+    let stalled = node.post("/api/generate", json!({"model": "tiny:1b", "raw": true, "prompt": "x"})).await;
+    eventually("the place is free again", || counters.counters().running.load(Ordering::Relaxed) == 0).await;
+    let next = json!({"model": "tiny:1b", "raw": true, "prompt": "x", "stream": false, "options": {"num_predict": 1}});
+    assert_eq!(node.post_json("/api/generate", next).await["response"], "word");
+    drop(stalled);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grammars_beyond_the_bound_and_templates_of_requests_are_refused() {
+    let node = TestNode::scripted(ScriptedEngine::saying("yes")).await;
+    node.import("tiny:1b", 1).await;
+    let properties: serde_json::Map<String, Value> = (0..8000).map(|n| (format!("p{n}"), json!({"type": "string"}))).collect();
+    let schema = json!({"type": "object", "properties": properties});
+    for extra in [json!({"format": schema}), json!({"template": "{{ messages }}"})] {
+        let mut ask = json!({"model": "tiny:1b", "prompt": "x", "stream": false});
+        ask.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        assert_eq!(node.post("/api/generate", ask).await.status(), StatusCode::BAD_REQUEST);
+    }
+    node.stop().await;
+}

@@ -7,8 +7,11 @@ use axum::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kith_types::Code;
-use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use std::{sync::Arc, time::Duration};
+
+/// A client that has not sent its body by then is cut off.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A JSON body of an ordinary endpoint; the content type must be JSON.
 pub(crate) struct Json<T>(pub T);
@@ -41,7 +44,9 @@ async fn read<T: DeserializeOwned>(request: Request, limit: usize, lenient: bool
     if declared.is_some_and(|n| n > limit as u64) {
         return Err(too_large());
     }
-    let bytes = match Limited::new(request.into_body(), limit).collect().await {
+    let slow = |_| ApiError::new(Code::InvalidRequest, format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()));
+    let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(request.into_body(), limit).collect());
+    let bytes = match body.await.map_err(slow)? {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
         Err(_) => return Err(ApiError::new(Code::InvalidRequest, "the body broke off")),
@@ -52,6 +57,11 @@ async fn read<T: DeserializeOwned>(request: Request, limit: usize, lenient: bool
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(ApiError::new(Code::InvalidRequest, "the body is empty; a JSON object is needed"));
+    }
+    // Serde would read a list as an object's fields in their order.
+    if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+    {
+        return Err(ApiError::new(Code::InvalidRequest, "the body must be a JSON object"));
     }
     let deserializer = &mut serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut *deserializer).map_err(|error| {

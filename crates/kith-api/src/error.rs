@@ -2,12 +2,14 @@
 
 use crate::field_error::{FieldError, in_words_of};
 use axum::{
+    extract::rejection::PathRejection,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use kith_access::AccessError;
 use kith_inference::InferenceError;
 use kith_models::ModelError;
+use kith_store::StoreError;
 use kith_types::{Code, Family, RequestId, Timestamp};
 use serde_json::{Value, json};
 
@@ -153,6 +155,12 @@ impl From<FieldError> for ApiError {
     }
 }
 
+impl From<PathRejection> for ApiError {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(Code::InvalidRequest, rejection.body_text())
+    }
+}
+
 impl From<AccessError> for ApiError {
     fn from(error: AccessError) -> Self {
         let message = error.to_string();
@@ -166,6 +174,7 @@ impl From<AccessError> for ApiError {
                 Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited, message) }
             }
             AccessError::NotFound => Self::new(Code::NotFound, message),
+            AccessError::Store(StoreError::Full) => Self::new(Code::StorageFull, message),
             other => Self::internal(&other),
         }
     }

@@ -47,10 +47,19 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener, grace: 
             request.extensions_mut().insert(Remote(remote));
             request.map(axum::body::Body::new)
         });
-        let connection =
-            builder.serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(service)).into_owned();
+        let builder = builder.clone();
         let stop = app.stop.clone();
         connections.spawn(async move {
+            // The protocol is told by the first bytes, and nothing else limits how long they take.
+            let mut first = [0; 1];
+            let spoke = tokio::select! {
+                spoke = tokio::time::timeout(HEAD_TIMEOUT, socket.peek(&mut first)) => spoke,
+                () = stop.cancelled() => return,
+            };
+            if !matches!(spoke, Ok(Ok(1..))) {
+                return;
+            }
+            let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(service));
             tokio::pin!(connection);
             // Clients that vanish are everyday: there is nobody to tell of an error.
             tokio::select! {

@@ -68,8 +68,13 @@ impl Grammar {
     }
 }
 
+/// The compiler's words hold its whole state; the first line is for the log.
 fn broken(error: impl std::fmt::Display) -> EngineError {
-    EngineError::Failed(format!("the grammar stopped working: {error}"))
+    tracing::debug!(error = error.to_string().lines().next(), "a grammar stopped working");
+    EngineError::Invalid {
+        field: "constraint",
+        message: "the schema or grammar is too complex, or allows no continuation".into(),
+    }
 }
 
 #[cfg(test)]

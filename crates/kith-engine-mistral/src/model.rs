@@ -3,18 +3,21 @@
 use crate::{
     answer::{Answer, Beginning},
     engine::{Entropy, Footprint},
-    grammar::Grammars,
+    grammar::{Grammar, Grammars},
     turns::Shared,
     vocabulary::Vocabulary,
 };
 use async_trait::async_trait;
 use futures::stream;
 use kith_engine::{
-    EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Sampling, Step, Timings, TokenStream,
-    Usage,
+    Constraint, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Sampling, Step, Timings,
+    TokenStream, Usage,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::mpsc;
+
+/// The stack of a thread that compiles a grammar, in bytes; it is only mapped as far as it is used.
+const GRAMMAR_STACK: usize = 256 << 20;
 
 /// What can be read off a model without its weights, shared with blocking tasks.
 pub(crate) struct Reading {
@@ -46,8 +49,31 @@ impl MistralModel {
     }
 }
 
+impl MistralModel {
+    /// Compiles a grammar on a thread with a stack of its own: the compiler recurses as deep as the grammar nests.
+    async fn compile(&self, constraint: Constraint) -> Result<Option<Grammar>, EngineError> {
+        let reading = self.shared.reading()?;
+        let (sender, compiled) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("kith-grammar".into())
+            .stack_size(GRAMMAR_STACK)
+            .spawn(move || {
+                // Nobody waits any more if the client has gone.
+                let _ = sender.send(reading.grammars.begin(&constraint));
+            })
+            .map_err(|error| EngineError::Failed(format!("no thread for the grammar: {error}")))?;
+        compiled
+            .await
+            .map_err(|_| EngineError::Invalid { field: "constraint", message: "the grammar cannot be compiled".into() })?
+    }
+}
+
 #[async_trait]
 impl Loaded for MistralModel {
+    fn is_alive(&self) -> bool {
+        self.shared.gone().is_none()
+    }
+
     fn info(&self) -> &LoadedInfo {
         &self.info
     }
@@ -77,16 +103,20 @@ impl Loaded for MistralModel {
         }
         check(&request)?;
         let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos } = request;
-        let (prompt, grammar) = self
+        let prompt = self
             .apart(move |reading| {
                 let prompt = match input {
                     Input::Text { text, add_special } => reading.vocabulary.ids(&text, add_special)?,
                     Input::Tokens(tokens) => tokens,
                 };
                 known(&prompt, &reading.vocabulary)?;
-                Ok((prompt, reading.grammars.begin(&constraint)?))
+                Ok(prompt)
             })
             .await?;
+        let grammar = match constraint {
+            Constraint::None => None,
+            constraint => self.compile(constraint).await?,
+        };
         let length = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
         if length == 0 {
             return Err(EngineError::Invalid { field: "input", message: "the prompt is empty".into() });

@@ -85,6 +85,11 @@ pub trait Loaded: Send + Sync + 'static {
     /// Memory held now.
     fn memory(&self) -> Memory;
 
+    /// Whether it can still answer. `false` after a fault of the engine that only loading anew mends.
+    fn is_alive(&self) -> bool {
+        true
+    }
+
     /// The ids of `text`. `add_special` adds the opening token (BOS) where the model has one.
     async fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError>;
 

@@ -9,7 +9,7 @@ use crate::{
     residency::{Bounds, Residency, Use},
     shape::Shaper,
     stats::{Counters, Stats, Tally},
-    template::{ChatTemplate, RenderInput},
+    template::RenderInput,
     tools::{self, ToolParser},
 };
 use futures::{Stream, StreamExt};
@@ -26,6 +26,14 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::OwnedSemaphorePermit;
+
+/// The most pieces an answer may be ahead of its reader: more than an ordinary window has tokens.
+const AHEAD: usize = 16 * 1024;
+/// The most bytes of a schema or a grammar, and the most rules of a grammar: what compiles on the stack its compiler has.
+const MAX_GRAMMAR: usize = 64 << 10;
+const MAX_RULES: usize = 1000;
+/// The most values in a schema.
+const MAX_SCHEMA_NODES: usize = 4000;
 
 /// The pieces of one answer. Dropping them stops the work within one token.
 pub type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, InferenceError>> + Send>>;
@@ -120,6 +128,11 @@ impl Inference {
         Ok((card, was))
     }
 
+    /// Unloads the model of this name although the library no longer has it, also one that is only being loaded.
+    pub async fn forget(&self, name: &str) {
+        self.residency.unload(name).await;
+    }
+
     /// Unloads every loaded model with these weights.
     pub async fn release(&self, version: &str) {
         self.residency.unload_version(version).await;
@@ -152,7 +165,7 @@ impl Inference {
         match begun {
             Ok(begun) => {
                 let card = Arc::clone(&begun.used.0.card);
-                Ok(Answer { card, pieces: Box::pin(run(begun, tally, self.events.clone())) })
+                Ok(Answer { card, pieces: pump(run(begun, tally, self.events.clone())) })
             }
             Err(error) => {
                 tally.fail();
@@ -241,6 +254,27 @@ struct Begun {
     load: Duration,
 }
 
+/// Lets the answer run ahead of a client that reads slowly, so that it does not hold its place in the queue. Dropping what is
+/// returned ends the work at once.
+fn pump(answer: impl Stream<Item = Result<Piece, InferenceError>> + Send + 'static) -> Pieces {
+    let (sender, mut receiver) = tokio::sync::mpsc::channel(AHEAD);
+    tokio::spawn(async move {
+        tokio::pin!(answer);
+        loop {
+            let piece = tokio::select! {
+                biased;
+                () = sender.closed() => return,
+                piece = answer.next() => piece,
+            };
+            let Some(piece) = piece else { return };
+            if sender.send(piece).await.is_err() {
+                return;
+            }
+        }
+    });
+    Box::pin(futures::stream::poll_fn(move |context| receiver.poll_recv(context)))
+}
+
 fn run(begun: Begun, mut tally: Tally, events: Events) -> impl Stream<Item = Result<Piece, InferenceError>> + Send {
     async_stream::stream! {
         let Begun { used, permit, mut stream, mut shaper, effective, prompt, mut context, arrived, started, load } = begun;
@@ -322,6 +356,32 @@ fn first_image(prompt: &Prompt) -> Option<String> {
 }
 
 fn constraint(request: &Generate) -> Result<Constraint, InferenceError> {
+    let constraint = wanted_constraint(request)?;
+    let (bytes, rules) = match &constraint {
+        Constraint::None | Constraint::JsonObject => (0, 0),
+        Constraint::JsonSchema(schema) => (schema.to_string().len(), nodes(schema) / (MAX_SCHEMA_NODES / MAX_RULES)),
+        Constraint::Regex(pattern) => (pattern.len(), 0),
+        Constraint::Lark(grammar) => (grammar.len(), grammar.lines().count()),
+    };
+    if bytes > MAX_GRAMMAR || rules > MAX_RULES {
+        return Err(InferenceError::Invalid {
+            field: "format".into(),
+            message: format!("the schema or grammar is too large: at most {MAX_GRAMMAR} bytes and {MAX_RULES} rules are taken"),
+        });
+    }
+    Ok(constraint)
+}
+
+/// Values in a JSON document, itself included.
+fn nodes(value: &serde_json::Value) -> usize {
+    1 + match value {
+        serde_json::Value::Array(values) => values.iter().map(nodes).sum(),
+        serde_json::Value::Object(map) => map.values().map(nodes).sum(),
+        _ => 0,
+    }
+}
+
+fn wanted_constraint(request: &Generate) -> Result<Constraint, InferenceError> {
     if !request.tools.is_empty()
         && let Some(schema) = tools::forced_schema(&request.tools, &request.tool_choice, request.parallel_tool_calls)
     {
@@ -339,13 +399,13 @@ fn constraint(request: &Generate) -> Result<Constraint, InferenceError> {
 async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<Laid, InferenceError> {
     let resident = &used.0;
     let card = &resident.card;
-    let mut own_template = None;
-    if let Some(source) = &request.template {
-        let parsed = ChatTemplate::parse(Some(source), card.bos.clone(), card.eos.clone());
-        own_template =
-            Some(parsed.map_err(|error| InferenceError::Invalid { field: "template".into(), message: error.to_string() })?);
+    if request.template.is_some() {
+        return Err(InferenceError::Invalid {
+            field: "template".into(),
+            message: "a request cannot bring a template of its own: import the model with one, or send the text `raw`".into(),
+        });
     }
-    let template = own_template.as_ref().unwrap_or(&resident.template);
+    let template = &resident.template;
     let messages = match &request.prompt {
         Prompt::Raw(text) => return plain(&resident.model, text, card).await,
         Prompt::Tokens(tokens) => {

@@ -22,3 +22,13 @@ pub use gate::MAX_WAITING;
 pub use request::*;
 pub use residency::{Bounds, LoadedModel};
 pub use stats::Stats;
+
+/// Checks what a model is to be made with: its chat template must be one, its parameters of their types and within their bounds.
+pub fn check_settings(
+    template: Option<&str>,
+    parameters: Option<&serde_json::Map<String, serde_json::Value>>,
+) -> Result<(), InferenceError> {
+    template::ChatTemplate::parse(template, None, None)
+        .map_err(|error| InferenceError::Invalid { field: "template".into(), message: error.to_string() })?;
+    parameters.map_or(Ok(()), options::check_parameters)
+}

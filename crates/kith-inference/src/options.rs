@@ -77,7 +77,22 @@ fn check(options: &Options) -> Result<(), InferenceError> {
     Ok(())
 }
 
-/// The model's own parameters as options. Values of the wrong type were refused when the model was made; they count as unset here.
+/// Checks the parameters a model is to have: known names must have values of their type and within their bounds.
+pub(crate) fn check_parameters(parameters: &Map<String, Value>) -> Result<(), InferenceError> {
+    let of_type = |name: &str, value: &Value| match name {
+        "temperature" | "top_p" | "min_p" | "repeat_penalty" | "frequency_penalty" | "presence_penalty" => value.is_number(),
+        "top_k" | "seed" | "num_ctx" => value.is_u64(),
+        "num_predict" | "repeat_last_n" => value.is_i64() || value.is_u64(),
+        "stop" => value.is_string() || value.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)),
+        _ => true,
+    };
+    if let Some((name, value)) = parameters.iter().find(|(name, value)| !of_type(name, value)) {
+        return Err(invalid(&format!("parameters.{name}"), format!("`parameters.{name}` cannot be {value}")));
+    }
+    check(&of_parameters(parameters))
+}
+
+/// The model's own parameters as options. Values of the wrong type are refused when a model is made; they count as unset here.
 pub(crate) fn of_parameters(parameters: &Map<String, Value>) -> Options {
     let number = |key: &str| parameters.get(key).and_then(Value::as_f64);
     #[allow(clippy::cast_possible_truncation)]

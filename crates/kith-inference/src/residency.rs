@@ -176,13 +176,16 @@ impl Residency {
         let task = tokio::spawn(async move {
             let slot = this.slot(&card);
             let mut state = slot.state.lock().await;
-            let wanted = context.unwrap_or(0).min(card.context_length);
+            let wanted = context.unwrap_or(this.bounds.context).min(card.context_length);
             if let Some(resident) = state.as_ref() {
-                if resident.card.version == card.version && resident.model.info().context >= wanted {
+                let fresh = resident.card.version == card.version && resident.model.is_alive();
+                if fresh && resident.model.info().context >= wanted {
                     return Ok((Use::new(Arc::clone(resident), keep_alive), Duration::ZERO));
                 }
-                // Other weights under the same name, or a larger window wanted: load anew.
+                // Other weights under the same name, a larger window wanted, or an engine that died: load anew, once those who
+                // use it now have finished. Who comes meanwhile waits for the lock held here.
                 let old = Arc::clone(resident);
+                this.until_idle(&old).await?;
                 *state = None;
                 this.dismiss(&slot, &old, "replaced").await;
             }
@@ -203,11 +206,31 @@ impl Residency {
         })
     }
 
+    /// Waits until nobody uses the model, for as long as a request is patient. A dead engine has no users worth waiting for.
+    async fn until_idle(&self, resident: &Resident) -> Result<(), InferenceError> {
+        let patience = Instant::now() + ROOM_PATIENCE;
+        while resident.model.is_alive() && resident.active.load(Ordering::Acquire) > 0 {
+            let changed = self.changed.notified();
+            if resident.active.load(Ordering::Acquire) == 0 {
+                break;
+            }
+            if tokio::time::timeout_at(patience.into(), changed).await.is_err() {
+                return Err(InferenceError::Overloaded {
+                    model: resident.card.name.clone(),
+                    waiting: resident.active.load(Ordering::Acquire),
+                    retry_after: ROOM_PATIENCE,
+                });
+            }
+        }
+        Ok(())
+    }
+
     async fn load(&self, card: Arc<ModelCard>, context: Option<u32>) -> Result<Resident, InferenceError> {
         let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
         let mut spec = card.spec.clone();
         spec.parallel = self.bounds.parallel.max(1);
-        spec.context = Some(context.unwrap_or(self.bounds.context).clamp(1, card.context_length.max(1)));
+        // A request that wants less gets less without a window of its own: the next one may want more.
+        spec.context = Some(context.unwrap_or(0).max(self.bounds.context).clamp(1, card.context_length.max(1)));
         let engine = self
             .engines
             .iter()

@@ -3,7 +3,7 @@
 use crate::{admit::Remote, app::App, body::Json as Body, error::ApiError};
 use axum::{
     Extension, Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
 };
 use kith_access::Minted;
@@ -100,7 +100,8 @@ pub async fn mint_key(
 /// Revokes an API key at once.
 #[utoipa::path(delete, path = "/api/v1/auth/keys/{id}", tag = "access", params(("id" = String, Path, description = "The key's id.")),
     responses((status = 204, description = "Revoked."), (status = 404, description = "No such key.")))]
-pub async fn revoke_key(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
+pub async fn revoke_key(State(app): State<Arc<App>>, id: Result<Path<String>, PathRejection>) -> Result<StatusCode, ApiError> {
+    let Path(id) = id?;
     app.access.revoke(&id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -144,6 +144,7 @@ fn running(model: &Model, loaded: &LoadedModel) -> RunningModel {
 pub async fn delete(State(app): State<Arc<App>>, OllamaJson(request): OllamaJson<DeleteRequest>) -> Result<StatusCode, ApiError> {
     let name = parse_name(named(request.model_name())?, "model")?;
     let model = app.library.remove(&name).await?;
+    app.inference.forget(&model.name.to_string()).await;
     app.events.publish("model.removed", serde_json::json!({"model": model.name.to_string()}));
     Ok(StatusCode::OK)
 }

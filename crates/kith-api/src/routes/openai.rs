@@ -9,31 +9,40 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::SelectAll};
-use kith_inference::{Answer, Generate, InferenceError, Piece};
+use kith_inference::{Generate, InferenceError, Piece};
 use kith_models::Model as Stored;
-use kith_types::Family;
+use kith_types::{Code, Family};
 use kith_wire::openai::{ChatCompletion, ChatCompletionRequest, Completion, CompletionRequest, Model, ModelList};
 use serde::Serialize;
 use std::{pin::Pin, sync::Arc};
 
 type Indexed = Pin<Box<dyn Stream<Item = (usize, Result<Piece, InferenceError>)> + Send>>;
 
-/// Begins every answer of a request, and merges their pieces.
-async fn begin(app: &App, generates: Vec<Generate>, field: fn(&str) -> String) -> Result<(String, SelectAll<Indexed>), ApiError> {
-    let answers = futures::future::try_join_all(generates.into_iter().map(|generate| app.inference.generate(generate)))
-        .await
-        .map_err(|error| ApiError::renamed(error, field))?;
-    let model = answers.first().map(|answer: &Answer| answer.card.name.clone()).unwrap_or_default();
-    let indexed = answers
-        .into_iter()
-        .enumerate()
-        .map(|(index, answer)| -> Indexed { Box::pin(answer.pieces.map(move |piece| (index, piece))) });
-    Ok((model, futures::stream::select_all(indexed)))
+/// Begins the first answer, and each further one when its turn comes: answers that waited for each other's places would wait for ever.
+async fn begin(
+    app: &Arc<App>,
+    generates: Vec<Generate>,
+    field: fn(&str) -> String,
+) -> Result<(String, SelectAll<Indexed>), ApiError> {
+    let mut generates = generates.into_iter();
+    let first = generates.next().ok_or_else(|| ApiError::new(Code::InvalidRequest, "there is nothing to answer"))?;
+    let first = app.inference.generate(first).await.map_err(|error| ApiError::renamed(error, field))?;
+    let model = first.card.name.clone();
+    let first: Indexed = Box::pin(first.pieces.map(|piece| (0, piece)));
+    let others = generates.enumerate().map(|(index, generate)| -> Indexed {
+        let inference = Arc::clone(&app.inference);
+        let pieces = futures::stream::once(async move { inference.generate(generate).await }).flat_map(|begun| match begun {
+            Ok(answer) => answer.pieces,
+            Err(error) => futures::stream::once(async move { Err(error) }).boxed(),
+        });
+        Box::pin(pieces.map(move |piece| (index + 1, piece)))
+    });
+    Ok((model, futures::stream::select_all(std::iter::once(first).chain(others))))
 }
 
 fn head(app: &App, make: fn([u8; 12], kith_types::Timestamp, String) -> Head, model: &str) -> Head {
@@ -142,6 +151,7 @@ pub async fn models(State(app): State<Arc<App>>) -> Result<Json<ModelList>, ApiE
 /// One model of the library.
 #[utoipa::path(get, path = "/v1/models/{model}", tag = "inference", params(("model" = String, Path, description = "The model's name.")),
     responses((status = 200, body = Model), (status = 404, description = "No such model.")))]
-pub async fn model(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Model>, ApiError> {
+pub async fn model(State(app): State<Arc<App>>, name: Result<Path<String>, PathRejection>) -> Result<Json<Model>, ApiError> {
+    let Path(name) = name?;
     Ok(Json(listed(&app.library.resolve(&name).await?)))
 }
