@@ -18,10 +18,24 @@ use crate::{process, setup};
 const WHOLE: [&str; 2] = ["--workspace", "--all-targets"];
 
 /// Cargo in the workspace, with the shared build folder.
+///
+/// What `cargo run` told this program of itself is taken back: build scripts (ring's) watch those variables, and a checkout in
+/// another folder would have everything above them compiled anew.
 pub fn cargo(paths: &Paths) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(speaks_of_this_program) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+fn speaks_of_this_program(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+        .iter()
+        .any(|start| variable.starts_with(start))
 }
 
 /// The one build.
@@ -106,6 +120,12 @@ fn shows_code(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cargo_is_not_told_who_called_it() {
+        assert!(speaks_of_this_program("CARGO_MANIFEST_DIR") && speaks_of_this_program("CARGO_PKG_NAME"));
+        assert!(!speaks_of_this_program("CARGO_TARGET_DIR") && !speaks_of_this_program("CARGO_HOME"));
+    }
 
     #[test]
     fn a_rust_block_in_a_documentation_comment_is_a_doctest() {
