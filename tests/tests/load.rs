@@ -72,7 +72,10 @@ async fn the_queue_is_bounded_and_says_when_to_come_back() {
     let node = TestNode::with("[inference]\nparallel = 1", engine).await;
     node.import("tiny:1b", 1).await;
     let ask = || node.post("/api/generate", json!({"model": "tiny:1b", "raw": true, "prompt": "x"}));
-    let mut held: Vec<_> = (0..513).map(|_| Box::pin(ask())).collect();
+    // A stream's head comes when its turn has come: this one runs, and holds the only place while it is kept.
+    let running = ask().await;
+    assert_eq!(running.status(), StatusCode::OK);
+    let mut held: Vec<_> = (0..512).map(|_| Box::pin(ask())).collect();
     let waiting = async {
         loop {
             let text = node.request(reqwest::Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
@@ -93,6 +96,7 @@ async fn the_queue_is_bounded_and_says_when_to_come_back() {
     let body: Value = refused.json().await.unwrap();
     assert_eq!(body["code"], "OVERLOADED");
     drop(held);
+    drop(running);
     node.stop().await;
 }
 

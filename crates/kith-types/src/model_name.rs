@@ -50,7 +50,9 @@ impl ModelName {
 }
 
 fn part_ok(part: &str) -> bool {
+    // Names become parts of paths and URLs elsewhere: two dots in a row never stand in one.
     part.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+        && !part.contains("..")
         && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
 
