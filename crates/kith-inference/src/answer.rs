@@ -2,7 +2,7 @@
 
 use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
-    Role, TokenLogprob, ToolChoice,
+    Role, TokenLogprob, ToolChoice, constraint,
     gate::Full,
     options::{self, Effective},
     reasoning::{self, ReasoningParser},
@@ -29,12 +29,6 @@ use tokio::sync::OwnedSemaphorePermit;
 
 /// The most pieces an answer may be ahead of its reader: more than an ordinary window has tokens.
 const AHEAD: usize = 16 * 1024;
-/// The most bytes of a schema or a grammar, and the most rules of a grammar: what compiles on the stack its compiler has.
-const MAX_GRAMMAR: usize = 64 << 10;
-const MAX_RULES: usize = 1000;
-/// The most values in a schema.
-const MAX_SCHEMA_NODES: usize = 4000;
-
 /// The pieces of one answer. Dropping them stops the work within one token.
 pub type Pieces = Pin<Box<dyn Stream<Item = Result<Piece, InferenceError>> + Send>>;
 
@@ -223,7 +217,7 @@ impl Inference {
             ToolParser::new(&request.tools, &request.tool_choice, Box::new(move |bytes: &mut [u8]| random(bytes)))
         });
         // An answer of a given form has no room for reasoning: all of it is the answer.
-        let constraint = constraint(&request)?;
+        let constraint = constraint::of(&request)?;
         let reasoning = laid.reasoning.filter(|_| constraint == Constraint::None);
         let shaper = Shaper::new(effective.stop.clone(), reasoning, parser, request.parallel_tool_calls);
         let engine_request = GenerateRequest {
@@ -353,47 +347,6 @@ fn first_image(prompt: &Prompt) -> Option<String> {
         Prompt::Instruct { images, .. } => (!images.is_empty()).then(|| "images".to_owned()),
         Prompt::Raw(_) | Prompt::Tokens(_) => None,
     }
-}
-
-fn constraint(request: &Generate) -> Result<Constraint, InferenceError> {
-    let constraint = wanted_constraint(request)?;
-    let (bytes, rules) = match &constraint {
-        Constraint::None | Constraint::JsonObject => (0, 0),
-        Constraint::JsonSchema(schema) => (schema.to_string().len(), nodes(schema) / (MAX_SCHEMA_NODES / MAX_RULES)),
-        Constraint::Regex(pattern) => (pattern.len(), 0),
-        Constraint::Lark(grammar) => (grammar.len(), grammar.lines().count()),
-    };
-    if bytes > MAX_GRAMMAR || rules > MAX_RULES {
-        return Err(InferenceError::Invalid {
-            field: "format".into(),
-            message: format!("the schema or grammar is too large: at most {MAX_GRAMMAR} bytes and {MAX_RULES} rules are taken"),
-        });
-    }
-    Ok(constraint)
-}
-
-/// Values in a JSON document, itself included.
-fn nodes(value: &serde_json::Value) -> usize {
-    1 + match value {
-        serde_json::Value::Array(values) => values.iter().map(nodes).sum(),
-        serde_json::Value::Object(map) => map.values().map(nodes).sum(),
-        _ => 0,
-    }
-}
-
-fn wanted_constraint(request: &Generate) -> Result<Constraint, InferenceError> {
-    if !request.tools.is_empty()
-        && let Some(schema) = tools::forced_schema(&request.tools, &request.tool_choice, request.parallel_tool_calls)
-    {
-        return Ok(Constraint::JsonSchema(schema));
-    }
-    Ok(match &request.format {
-        Format::Text => Constraint::None,
-        Format::JsonObject => Constraint::JsonObject,
-        Format::JsonSchema(schema) => Constraint::JsonSchema(schema.clone()),
-        Format::Regex(pattern) => Constraint::Regex(pattern.clone()),
-        Format::Lark(grammar) => Constraint::Lark(grammar.clone()),
-    })
 }
 
 async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<Laid, InferenceError> {

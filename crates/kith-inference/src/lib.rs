@@ -2,6 +2,7 @@
 
 mod answer;
 mod catalogue;
+mod constraint;
 mod error;
 mod gate;
 mod options;
