@@ -8,3 +8,10 @@ mod dialects;
 mod load;
 mod observe;
 mod routes;
+
+mod config;
+mod edgecoder;
+mod neuroshard;
+mod quiet_hours;
+mod sockets;
+mod updates;

@@ -35,7 +35,8 @@ async fn without_credentials_only_open_and_loopback_endpoints_answer() {
         assert!(answer.headers().contains_key("x-ratelimit-reset"), "{route:?}");
         if refused {
             let body: serde_json::Value = answer.json().await.unwrap();
-            assert_eq!(body["code"], "UNAUTHORIZED", "{route:?}: {body}");
+            let code = if body["error"].is_object() { &body["error"]["code"] } else { &body["code"] };
+            assert_eq!(code, "UNAUTHORIZED", "{route:?}: {body}");
         }
     }
     node.stop().await;
@@ -81,12 +82,13 @@ async fn a_users_key_does_not_reach_admin_endpoints() {
 async fn wrong_methods_and_unknown_paths_are_told_in_the_familys_form() {
     let node = TestNode::scripted(ScriptedEngine::saying("yes")).await;
     let paths: BTreeSet<&str> = node.node().app().routes().iter().map(|route| route.path.as_str()).collect();
-    for path in paths {
+    let patched = |path: &str| node.node().app().routes().iter().any(|route| route.path == path && route.method == "PATCH");
+    for path in paths.into_iter().filter(|path| !patched(path)) {
         let answer = node.as_admin(Method::PATCH, &concrete(path)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
         assert!(answer.headers().contains_key("allow"), "{path}");
         let body: serde_json::Value = answer.json().await.unwrap();
-        let error = if path.starts_with("/v1/") { &body["error"]["code"] } else { &body["code"] };
+        let error = if body["error"].is_object() { &body["error"]["code"] } else { &body["code"] };
         assert!(error.as_str().unwrap().eq_ignore_ascii_case("METHOD_NOT_ALLOWED"), "{path}: {body}");
     }
     for (path, code) in [("/nowhere", "/code"), ("/api/v1/nowhere", "/code"), ("/v1/nowhere", "/error/code")] {
@@ -151,6 +153,10 @@ async fn the_table_and_the_document_are_the_specification_so_far() {
         ("DELETE", "/api/v1/auth/keys/{id}"),
         ("POST", "/api/v1/auth/bootstrap-tickets"),
         ("POST", "/api/v1/models/import"),
+        ("GET", "/api/docs"),
+        ("GET", "/api/docs/page.js"),
+        ("GET", "/api/docs/page.css"),
+        ("POST", "/api/admin/ws-ticket"),
     ]);
     let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));

@@ -1,6 +1,11 @@
 //! What handlers share: the services of the node, wired by kith-node.
 
-use crate::{metrics::Metrics, table::Route};
+use crate::{
+    configuration::{Configuration, Updates},
+    hardware::Hardware,
+    metrics::Metrics,
+    table::Route,
+};
 use kith_access::Access;
 use kith_events::Events;
 use kith_inference::Inference;
@@ -11,10 +16,11 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What this binary was built from.
@@ -69,6 +75,10 @@ pub struct AppParts {
     pub build: BuildInfo,
     /// Cancelled when the node is to stop.
     pub stop: CancellationToken,
+    /// The configuration and quiet hours.
+    pub configuration: Arc<dyn Configuration>,
+    /// New versions.
+    pub updates: Arc<dyn Updates>,
 }
 
 /// Everything handlers can reach.
@@ -89,7 +99,17 @@ pub struct App {
     pub(crate) document: OnceLock<String>,
     listening: OnceLock<Vec<SocketAddr>>,
     requests: AtomicU64,
+    pub(crate) configuration: Arc<dyn Configuration>,
+    pub(crate) updates: Arc<dyn Updates>,
+    pub(crate) hardware: Hardware,
+    /// Places for WebSockets.
+    pub(crate) sockets: Arc<Semaphore>,
+    /// The settings with the hosts and origins allowed now.
+    allowed: RwLock<Arc<Settings>>,
 }
+
+/// The most WebSockets open at once.
+pub(crate) const MAX_SOCKETS: usize = 256;
 
 impl App {
     /// Puts the parts together. The node counts as started now.
@@ -98,6 +118,11 @@ impl App {
             started: parts.clock.now(),
             access: parts.access,
             inference: parts.inference,
+            configuration: parts.configuration,
+            updates: parts.updates,
+            hardware: Hardware::default(),
+            sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            allowed: RwLock::new(Arc::new(parts.settings.clone())),
             library: parts.library,
             events: parts.events,
             node_id: parts.node_id,
@@ -122,6 +147,17 @@ impl App {
     /// Where the API listens.
     pub fn listening(&self) -> &[SocketAddr] {
         self.listening.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Changes the host names that may stand in the Host header, and the origins whose pages may call.
+    pub fn set_allowed(&self, hosts: Vec<String>, origins: Vec<String>) {
+        let settings = Arc::new(Settings { hosts, origins, ..self.settings.clone() });
+        *self.allowed.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// The settings with the hosts and origins allowed now.
+    pub(crate) fn allowed(&self) -> Arc<Settings> {
+        Arc::clone(&self.allowed.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Every route, once [`crate::router`] was called.

@@ -3,14 +3,21 @@
 mod admit;
 mod app;
 mod body;
+pub mod configuration;
+mod default_model;
+mod edgecoder;
 mod error;
 mod field_error;
 mod guard;
+mod hardware;
 mod metrics;
+mod neuroshard;
 mod ollama;
 mod openai;
 mod routes;
 mod serve;
+mod sockets;
+mod stats;
 mod stream;
 mod table;
 

@@ -4,7 +4,9 @@
 //! from do; a known field of a wrong type is an error, and a deserializer that keeps the path can name the field even inside the
 //! "string or list" kinds of values, which is why those are read by hand here and never by trial and error.
 
+pub mod edgecoder;
 mod keep_alive;
+pub mod neuroshard;
 pub mod ollama;
 pub mod openai;
 pub mod system;
