@@ -89,8 +89,13 @@ impl TestNode {
 
     /// Imports a tiny model file under this name.
     pub async fn import(&self, name: &str, seed: u64) {
-        let file = self.dir.path().join(format!("tiny-{seed}.gguf"));
-        std::fs::write(&file, kith_models::testing::tiny_gguf(seed)).expect("a file");
+        self.import_bytes(name, &kith_models::testing::tiny_gguf(seed)).await;
+    }
+
+    /// Imports these bytes under this name.
+    pub async fn import_bytes(&self, name: &str, bytes: &[u8]) {
+        let file = self.dir.path().join(format!("{}.gguf", name.replace([':', '/'], "-")));
+        std::fs::write(&file, bytes).expect("a file");
         let response = self
             .as_admin(Method::POST, "/api/v1/models/import")
             .json(&serde_json::json!({"path": file, "name": name}))

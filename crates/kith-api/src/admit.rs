@@ -80,6 +80,15 @@ fn foreign_word(headers: &HeaderMap, bearer: Option<&str>) -> bool {
         && !headers.contains_key("x-mesh-token")
 }
 
+/// A refusal before anybody was asked who calls, counted against the address it came from.
+pub(crate) fn refused(app: &App, request: &Request, error: ApiError) -> Response {
+    let rate = app.access.check(&Principal::without_credentials(remote_of(request)), Class::Standard);
+    let error = if rate.retry_after.is_some() { limited(&rate) } else { error };
+    let mut response = error.into_response();
+    set_rate(response.headers_mut(), &rate);
+    response
+}
+
 /// Counts requests that no route takes, so that scanning is limited too.
 pub(crate) async fn count_unrouted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let remote = remote_of(&request);

@@ -2,14 +2,14 @@
 
 use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
-    Role, TokenLogprob, ToolChoice, constraint,
+    Role, TokenLogprob, Tool, ToolChoice, constraint,
     gate::Full,
     options::{self, Effective},
     reasoning::{self, ReasoningParser},
     residency::{Bounds, Residency, Use},
     shape::Shaper,
     stats::{Counters, Stats, Tally},
-    template::RenderInput,
+    template::{ChatTemplate, RenderInput, Rendered},
     tools::{self, ToolParser},
 };
 use futures::{Stream, StreamExt};
@@ -18,7 +18,7 @@ use kith_engine::{
     TopToken, Usage,
 };
 use kith_events::Events;
-use kith_types::Clock;
+use kith_types::{Clock, Timestamp};
 use serde_json::json;
 use std::{
     pin::Pin,
@@ -135,6 +135,11 @@ impl Inference {
     /// What is in memory, by name.
     pub fn loaded(&self) -> Vec<LoadedModel> {
         self.residency.loaded()
+    }
+
+    /// Whether prompts are taken and no engine in memory has died.
+    pub fn is_healthy(&self) -> bool {
+        !self.residency.stopping.is_cancelled() && self.residency.all_alive()
     }
 
     /// Counters since the start.
@@ -358,7 +363,6 @@ async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<La
             message: "a request cannot bring a template of its own: import the model with one, or send the text `raw`".into(),
         });
     }
-    let template = &resident.template;
     let messages = match &request.prompt {
         Prompt::Raw(text) => return plain(&resident.model, text, card).await,
         Prompt::Tokens(tokens) => {
@@ -386,10 +390,9 @@ async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<La
     };
     let messages = with_system(messages, card.system.as_deref());
     let offered = if request.tool_choice == ToolChoice::None { &[][..] } else { &request.tools };
-    let rendered = template
-        .render(&RenderInput { messages: &messages, tools: offered, think: request.think, now: clock.now() })
-        .map_err(|error| InferenceError::Invalid { field: "messages".into(), message: error.to_string() })?;
-    let reasons = template.supports_thinking() || rendered.text.contains("<think>");
+    let reasons = resident.template.supports_thinking();
+    let rendered = rendered(&resident.template, messages, offered.to_vec(), request.think, clock.now()).await?;
+    let reasons = reasons || rendered.text.contains("<think>");
     let reasoning = reasons.then(|| ReasoningParser::new(reasoning::opened_by(&rendered.text)));
     let special = card.add_bos && !rendered.starts_with_bos;
     let mut tokens = tokenize(&resident.model, &rendered.text, special, card).await?;
@@ -401,6 +404,24 @@ async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<La
         tokens = all;
     }
     Ok(Laid { tokens: count(&tokens), input: Input::Tokens(tokens), context, reasoning })
+}
+
+/// Lays the conversation out, away from the threads that answer requests: a template may compute for a while.
+async fn rendered(
+    template: &Arc<ChatTemplate>,
+    messages: Vec<Message>,
+    tools: Vec<Tool>,
+    think: Option<bool>,
+    now: Timestamp,
+) -> Result<Rendered, InferenceError> {
+    let template = Arc::clone(template);
+    let task = move || template.render(&RenderInput { messages: &messages, tools: &tools, think, now });
+    match tokio::task::spawn_blocking(task).await {
+        Ok(rendered) => {
+            rendered.map_err(|error| InferenceError::Invalid { field: "messages".into(), message: error.to_string() })
+        }
+        Err(panic) => Err(InferenceError::Failed(panic.to_string())),
+    }
 }
 
 async fn plain(model: &Arc<dyn Loaded>, text: &str, card: &ModelCard) -> Result<Laid, InferenceError> {

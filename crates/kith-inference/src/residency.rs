@@ -44,7 +44,7 @@ pub struct Bounds {
 pub(crate) struct Resident {
     pub card: Arc<ModelCard>,
     pub model: Arc<dyn Loaded>,
-    pub template: ChatTemplate,
+    pub template: Arc<ChatTemplate>,
     active: AtomicUsize,
     last_used: AtomicI64,
     keep: Mutex<Lease>,
@@ -236,11 +236,14 @@ impl Residency {
             .iter()
             .find(|engine| engine.supports(&spec))
             .ok_or_else(|| bad(format!("no engine here reads models of architecture `{}`", spec.architecture)))?;
-        let template = ChatTemplate::parse(card.template.as_deref(), card.bos.clone(), card.eos.clone())
+        let (source, bos, eos) = (card.template.clone(), card.bos.clone(), card.eos.clone());
+        // Parsing tries the template out, which may compute for a while.
+        let template = tokio::task::spawn_blocking(move || ChatTemplate::parse(source.as_deref(), bos, eos))
+            .await
+            .map_err(|error| InferenceError::Failed(error.to_string()))?
             .map_err(|error| bad(format!("its chat template is broken: {error}")))?;
-        let _one_at_a_time = self.loading.lock().await;
         let estimate = engine.estimate(&spec);
-        self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
+        let _one_at_a_time = self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
         let model = engine.load(spec).await.map_err(|error| match error {
             EngineError::OutOfMemory { needed, available } => {
                 InferenceError::OutOfMemory { model: card.name.clone(), needed, budget: available }
@@ -253,7 +256,7 @@ impl Residency {
         })?;
         Ok(Resident {
             model,
-            template,
+            template: Arc::new(template),
             active: AtomicUsize::new(0),
             last_used: AtomicI64::new(self.clock.now().ms()),
             keep: Mutex::new(Lease { keep_alive: self.bounds.keep_alive, expires: None }),
@@ -263,10 +266,15 @@ impl Residency {
         })
     }
 
-    async fn make_room(&self, model: &str, needed: u64) -> Result<(), InferenceError> {
+    /// Frees the memory a model needs, and gives the right to load it. Others may load while this one waits for room.
+    async fn make_room(&self, model: &str, needed: u64) -> Result<tokio::sync::MutexGuard<'_, ()>, InferenceError> {
         let patience = Instant::now() + ROOM_PATIENCE;
         loop {
+            let turn = self.loading.lock().await;
             let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that no change is missed between looking and waiting.
+            changed.as_mut().enable();
             let residents = self.residents();
             let candidates: Vec<Candidate> = residents
                 .iter()
@@ -293,12 +301,14 @@ impl Residency {
                         }
                     }
                     if all_left {
-                        return Ok(());
+                        return Ok(turn);
                     }
                     // One was taken up again, or is being unloaded by somebody else: look anew in a moment.
+                    drop(turn);
                     tokio::time::sleep(SECOND_LOOK).await;
                 }
                 Plan::Wait => {
+                    drop(turn);
                     let waited = tokio::time::timeout_at(patience.into(), changed).await;
                     if waited.is_err() {
                         return Err(InferenceError::Overloaded {
@@ -392,6 +402,11 @@ impl Residency {
             .collect();
         loaded.sort_by(|a, b| a.card.name.cmp(&b.card.name));
         loaded
+    }
+
+    /// Whether no engine in memory has died.
+    pub fn all_alive(&self) -> bool {
+        self.residents().iter().all(|(_, _, resident)| resident.model.is_alive())
     }
 
     /// Requests waiting for any model.
