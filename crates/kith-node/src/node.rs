@@ -272,7 +272,7 @@ impl Node {
         self.stop.cancelled().await;
     }
 
-    /// Stops listening, lets running requests finish for a moment, unloads models, closes the database. Takes at most 5 seconds.
+    /// Stops listening, lets running requests finish for a moment, unloads models, closes the database. Takes at most 4 seconds.
     pub async fn stop(mut self) {
         self.stop.cancel();
         let orderly = async {
@@ -280,7 +280,7 @@ impl Node {
             self.inference.stop().await;
             self.store.close().await;
         };
-        if tokio::time::timeout(Duration::from_millis(4500), orderly).await.is_err() {
+        if tokio::time::timeout(Duration::from_millis(3500), orderly).await.is_err() {
             tracing::warn!("the node did not finish in time; what was acknowledged is on disk all the same");
         }
         self.record.remove(&self.data_dir);
