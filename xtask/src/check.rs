@@ -63,6 +63,9 @@ pub fn run(paths: &Paths) -> Result<()> {
     }
     tests.env("KITH_TEST_MODEL", &ready.model);
     tests.env("KITH_TEST_PYTHON", &ready.python.program).envs(ready.python.environment());
+    if let Some(folder) = &ready.javascript {
+        tests.env("KITH_TEST_JAVASCRIPT", folder);
+    }
     if let Some(folder) = ready.promtool.as_deref().and_then(Path::parent) {
         tests.env("PATH", with_folder(folder, env::var_os("PATH").unwrap_or_default())?);
     }
