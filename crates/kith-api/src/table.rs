@@ -99,7 +99,6 @@ fn describe(operation: &mut Operation, access: Level) {
         common.push(("401", "No credentials, or wrong ones."));
     }
     if operation.request_body.is_some() {
-        common.push(("408", "The body did not come in time."));
         common.push(("413", "The body is larger than this endpoint takes."));
         common.push(("415", "The body is not of the type this endpoint takes."));
     }
