@@ -1,6 +1,7 @@
 //! Whole-system tests in one binary, so that the engine is linked once.
 
 mod access;
+mod adapters;
 mod cli;
 mod clients;
 mod crash;

@@ -5,7 +5,7 @@ use kith_access::Access;
 use kith_events::Events;
 use kith_inference::Inference;
 use kith_keys::Entropy;
-use kith_models::Library;
+use kith_models::{Adapters, Library};
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
     net::SocketAddr,
@@ -55,6 +55,8 @@ pub struct AppParts {
     pub inference: Arc<Inference>,
     /// The models on this node.
     pub library: Arc<Library>,
+    /// The adapters to them.
+    pub adapters: Adapters,
     /// The event bus.
     pub events: Events,
     /// This node's id.
@@ -76,6 +78,7 @@ pub struct App {
     pub(crate) access: Arc<Access>,
     pub(crate) inference: Arc<Inference>,
     pub(crate) library: Arc<Library>,
+    pub(crate) adapters: Adapters,
     pub(crate) events: Events,
     pub(crate) node_id: NodeId,
     pub(crate) clock: Arc<dyn Clock>,
@@ -99,6 +102,7 @@ impl App {
             access: parts.access,
             inference: parts.inference,
             library: parts.library,
+            adapters: parts.adapters,
             events: parts.events,
             node_id: parts.node_id,
             clock: parts.clock,

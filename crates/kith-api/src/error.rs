@@ -190,6 +190,9 @@ impl From<ModelError> for ApiError {
             ModelError::Damaged { .. } => Self::new(Code::InvalidModelFile, message),
             ModelError::Busy => Self { retry_after: Some(1), ..Self::new(Code::Overloaded, message) },
             ModelError::Full => Self::new(Code::StorageFull, message),
+            ModelError::NoAdapter { .. } => Self::new(Code::AdapterNotFound, message),
+            ModelError::AdapterExists { .. } | ModelError::TooManyAdapters(_) => Self::new(Code::Conflict, message),
+            ModelError::BadAdapter { field, .. } => Self::new(Code::InvalidRequest, message).with_field(field),
             other => Self::internal(&other),
         }
     }
@@ -201,6 +204,8 @@ impl From<InferenceError> for ApiError {
         match error {
             InferenceError::Invalid { field, .. } => Self::new(Code::InvalidRequest, message).with_field(field),
             InferenceError::ModelNotFound { .. } => Self::new(Code::ModelNotFound, message).with_field("model"),
+            InferenceError::AdapterNotFound(_) => Self::new(Code::AdapterNotFound, message).with_field("lora_adapter"),
+            InferenceError::StorageFull(_) => Self::new(Code::StorageFull, message),
             InferenceError::ContextExceeded { .. } => Self::new(Code::ContextLengthExceeded, message).with_field("messages"),
             InferenceError::UnsupportedByModel(_) => Self::new(Code::UnsupportedByModel, message),
             InferenceError::Overloaded { retry_after, .. } => {

@@ -1,5 +1,6 @@
 //! All routes. What a route may be called by stands here, beside its handler; everything else about it stands at the handler.
 
+mod adapters;
 mod auth;
 mod events;
 mod library;
@@ -77,6 +78,9 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Inf, routes!(openai::completions))
         .add(Level::Loopback, Std, routes!(openai::models))
         .add(Level::Loopback, Std, routes!(openai::model))
+        .add(Level::User, Std, routes!(adapters::list))
+        .add(Level::Admin, Adm, routes!(adapters::register))
+        .add(Level::Admin, Adm, routes!(adapters::remove))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

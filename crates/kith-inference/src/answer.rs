@@ -175,7 +175,10 @@ impl Inference {
 
     async fn begin(&self, request: Generate) -> Result<Begun, InferenceError> {
         let arrived = Instant::now();
-        let card = self.catalogue.find(&request.model).await?;
+        let card = match &request.lora_adapter {
+            None => self.catalogue.find(&request.model).await?,
+            Some(adapter) => self.catalogue.find_adapted(&request.model, adapter).await?,
+        };
         let mut effective = options::effective(&request.options, &card.parameters)?;
         if let Some(field) = first_image(&request.prompt).filter(|_| !card.vision) {
             return Err(InferenceError::UnsupportedByModel(format!("`{}` cannot see images ({field})", card.name)));

@@ -38,4 +38,10 @@ pub struct ModelCard {
 pub trait Catalogue: Send + Sync + 'static {
     /// The model called `name`, or [`InferenceError::ModelNotFound`] with the nearest name.
     async fn find(&self, name: &str) -> Result<Arc<ModelCard>, InferenceError>;
+
+    /// The model called `name` with the adapter `adapter` applied: a model of its own, `name+adapter`, with a version of its own.
+    /// [`InferenceError::AdapterNotFound`] if there is no such adapter.
+    async fn find_adapted(&self, name: &str, adapter: &str) -> Result<Arc<ModelCard>, InferenceError> {
+        Err(InferenceError::UnsupportedByModel(format!("`{name}` takes no adapters; `{adapter}` was asked for")))
+    }
 }

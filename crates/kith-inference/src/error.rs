@@ -21,6 +21,12 @@ pub enum InferenceError {
         /// The most similar name in the library.
         nearest: Option<String>,
     },
+    /// No adapter of that id: register it, or leave it out.
+    #[error("no adapter `{0}` is registered")]
+    AdapterNotFound(String),
+    /// The disk has no room for what the model needs there: make room.
+    #[error("there is no room left on the disk for `{0}`")]
+    StorageFull(String),
     /// The prompt, with the room asked for its answer, exceeds the window: shorten it.
     #[error(
         "the prompt has {prompt} tokens{} but the context window of `{model}` holds {window}",

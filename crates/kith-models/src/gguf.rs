@@ -2,9 +2,11 @@
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
+pub(crate) mod blocks;
 mod cursor;
 mod facts;
 mod file_type;
+pub(crate) mod half;
 mod tensor;
 mod value;
 
@@ -56,6 +58,10 @@ pub struct Gguf {
     pub tensors: Vec<TensorInfo>,
     /// Where tensors' data begins, in bytes from the file's start.
     pub data_offset: u64,
+    /// Where the metadata ends and the tensors' descriptions begin, in bytes from the file's start.
+    pub metadata_end: u64,
+    /// The starts of tensors' data are multiples of this, a power of two.
+    pub alignment: u64,
 }
 
 impl Gguf {
@@ -77,6 +83,7 @@ impl Gguf {
                 "the file is incomplete or damaged: it announces {tensor_count} tensors, more than there is room for"
             ));
         }
+        let metadata_end = cursor.position();
         let mut tensors = Vec::new();
         for _ in 0..tensor_count {
             tensors.push(TensorInfo::read(&mut cursor)?);
@@ -87,7 +94,7 @@ impl Gguf {
         for tensor in &tensors {
             tensor.check(data_offset, alignment, file_size)?;
         }
-        Ok(Self { version, metadata, tensors, data_offset })
+        Ok(Self { version, metadata, tensors, data_offset, metadata_end, alignment })
     }
 
     /// Reads the header of a whole file in memory; as [`Gguf::read`].

@@ -146,6 +146,12 @@ impl Library {
         tokio::spawn(async move { inner.clean().await }).await?
     }
 
+    /// What adapters share with models.
+    pub(crate) fn shared(&self) -> Shared<'_> {
+        let Inner { store, blobs, clock, in_use, changes } = &*self.inner;
+        Shared { store, blobs, clock: &**clock, in_use: &**in_use, changes }
+    }
+
     async fn not_found(&self, name: &ModelName) -> Result<ModelError, ModelError> {
         let name = name.to_string();
         Ok(ModelError::NotFound { nearest: self.nearest(&name).await?, name })
@@ -154,6 +160,15 @@ impl Library {
     async fn nearest(&self, text: &str) -> Result<Option<String>, ModelError> {
         Ok(nearest(text, self.inner.store.models().await?.into_iter().map(|row| row.name)))
     }
+}
+
+/// What adapters share with models: the stores of rows and bytes, and the lock under which both change.
+pub(crate) struct Shared<'a> {
+    pub store: &'a Store,
+    pub blobs: &'a Blobs,
+    pub clock: &'a dyn Clock,
+    pub in_use: &'a dyn InUse,
+    pub changes: &'a Mutex<()>,
 }
 
 /// A model that was removed.

@@ -14,7 +14,7 @@ use kith_engine_mistral::MistralEngine;
 use kith_events::Events;
 use kith_inference::{Inference, InferenceParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
-use kith_models::{Library, ModelError};
+use kith_models::{Adapters, Derived, Library, ModelError};
 use kith_store::{Store, StoreError};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
@@ -175,11 +175,13 @@ impl Node {
 
         let events = Events::new(Arc::clone(&clock));
         let holds = Arc::new(InferenceHolds::default());
-        let library = Arc::new(Library::open(store.clone(), blobs, Arc::clone(&clock), holds.clone()));
+        let derived = Derived::at(config.data_dir.join("derived"), Arc::clone(&clock), holds.clone());
+        let library = Arc::new(Library::open(store.clone(), blobs, Arc::clone(&clock), Arc::new(derived.clone())));
+        let adapters = Adapters::new(Library::clone(&library), derived, config.data_dir.join("adapters"));
         let random = Arc::clone(&entropy);
         let inference = Inference::new(InferenceParts {
             engines,
-            catalogue: Arc::new(LibraryCatalogue(Arc::clone(&library))),
+            catalogue: Arc::new(LibraryCatalogue(Arc::clone(&library), adapters.clone())),
             bounds: config.inference,
             clock: Arc::clone(&clock),
             events: events.clone(),
@@ -209,6 +211,7 @@ impl Node {
             access: Arc::new(access),
             inference: Arc::clone(&inference),
             library: Arc::clone(&library),
+            adapters: adapters.clone(),
             events: events.clone(),
             node_id: identity.node_id().clone(),
             clock,
@@ -235,7 +238,7 @@ impl Node {
         }
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
-        tokio::spawn(clean(Arc::downgrade(&library)));
+        tokio::spawn(clean(Arc::downgrade(&library), adapters));
         events.publish("node.started", json!({"url": url}));
         Ok(Self {
             url,
@@ -288,7 +291,7 @@ impl Node {
 }
 
 /// Removes what a crash left behind. In the background: a node is ready without it.
-async fn clean(library: Weak<Library>) {
+async fn clean(library: Weak<Library>, adapters: Adapters) {
     let Some(library) = library.upgrade() else { return };
     match library.clean().await {
         Ok(collected) if collected.files > 0 => {
@@ -296,6 +299,9 @@ async fn clean(library: Weak<Library>) {
         }
         Ok(_) => {}
         Err(error) => tracing::warn!(%error, "the library could not be cleaned"),
+    }
+    if let Err(error) = adapters.clean().await {
+        tracing::warn!(%error, "adapted models could not be cleaned");
     }
 }
 

@@ -8,6 +8,7 @@ mod tables;
 pub use error::StoreError;
 pub use store::Store;
 pub use tables::{
+    adapters::AdapterRow,
     bearers::{Bearer, BearerKind},
     models::ModelRow,
 };

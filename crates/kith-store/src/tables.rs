@@ -1,5 +1,6 @@
 //! One module per table: its row type, its statements, a test for each.
 
+pub mod adapters;
 pub mod bearers;
 pub mod models;
 pub mod settings;

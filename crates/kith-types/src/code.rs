@@ -57,6 +57,8 @@ codes! {
     RouteNotFound = "ROUTE_NOT_FOUND" => 404,
     /// No such model.
     ModelNotFound = "MODEL_NOT_FOUND" => 404,
+    /// No such adapter.
+    AdapterNotFound = "ADAPTER_NOT_FOUND" => 404,
     /// No such thing.
     NotFound = "NOT_FOUND" => 404,
     /// The path exists, but not with this method.

@@ -1,6 +1,7 @@
 //! The node's own bodies: health, status, access, errors, events, imports.
 
 mod access;
+mod adapters;
 mod errors;
 mod status;
 mod work;
@@ -8,6 +9,7 @@ mod work;
 pub use access::{
     BootstrapRequest, KeyInfo, KeyList, LoginRequest, MintKeyRequest, MintedKey, SetPasswordRequest, TokenResponse,
 };
+pub use adapters::{AdapterInfo, AdapterList, RegisterAdapterRequest, RegisteredAdapter, RemovedAdapter};
 pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
 pub use status::{AtRest, Health, NetworkStatus, SystemStatus, TlsStatus, WhoAmI};
 pub use work::{Envelope, ImportProgress, ImportRequest, LoadRequest, UnloadRequest};

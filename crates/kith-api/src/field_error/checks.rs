@@ -94,6 +94,11 @@ pub(crate) fn model(name: &str) -> Result<(), FieldError> {
     if name.is_empty() { Err(FieldError::new("model", "`model` is missing")) } else { Ok(()) }
 }
 
+/// The adapter asked for; clients send an empty text for none.
+pub(crate) fn adapter(id: Option<String>) -> Option<String> {
+    id.filter(|id| !id.is_empty())
+}
+
 /// Whether a name has only letters, digits, `_`, `-` and, where `dots`, `.`; and at most 64 of them.
 pub(crate) fn name_ok(name: &str, dots: bool) -> bool {
     (1..=MAX_NAME).contains(&name.len())

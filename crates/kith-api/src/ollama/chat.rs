@@ -14,6 +14,7 @@ pub(crate) fn chat(request: wire::ChatRequest) -> Result<Asked, FieldError> {
     generate.format = options::format(request.format)?;
     generate.keep_alive = checks::keep_alive(request.keep_alive)?;
     generate.think = options::think(request.think)?;
+    generate.lora_adapter = checks::adapter(request.lora_adapter);
     generate.tools = tools(request.tools.unwrap_or_default())?;
     let messages = messages(request.messages.unwrap_or_default())?;
     let intent = Intent::of(messages.is_empty(), generate.keep_alive);

@@ -35,6 +35,7 @@ pub(crate) fn generate(request: GenerateRequest) -> Result<Asked, FieldError> {
     generate.format = options::format(request.format)?;
     generate.keep_alive = checks::keep_alive(request.keep_alive)?;
     generate.think = options::think(request.think)?;
+    generate.lora_adapter = checks::adapter(request.lora_adapter);
     generate.template = template;
     let intent = Intent::of(prompt.is_empty() && images.is_empty(), generate.keep_alive);
     generate.prompt =

@@ -117,7 +117,9 @@ pub async fn ps(State(app): State<Arc<App>>) -> Result<Json<PsResponse>, ApiErro
     let mut models = Vec::new();
     for loaded in app.inference.loaded() {
         // A model removed a moment ago is on its way out of memory too.
-        if let Ok(model) = app.library.resolve(&loaded.card.name).await {
+        // One with an adapter, `model+adapter`, is told by its model's particulars.
+        let base = loaded.card.name.split('+').next().unwrap_or_default();
+        if let Ok(model) = app.library.resolve(base).await {
             models.push(running(&model, &loaded));
         }
     }
@@ -126,8 +128,8 @@ pub async fn ps(State(app): State<Arc<App>>) -> Result<Json<PsResponse>, ApiErro
 
 fn running(model: &Model, loaded: &LoadedModel) -> RunningModel {
     RunningModel {
-        name: model.name.to_string(),
-        model: model.name.to_string(),
+        name: loaded.card.name.clone(),
+        model: loaded.card.name.clone(),
         size: loaded.memory.weights.saturating_add(loaded.memory.cache),
         digest: model.sha256.hex(),
         details: details(model),

@@ -120,7 +120,7 @@ impl Inner {
     /// Removes bytes that no row names. Failing is no reason to fail the change: it is written, and the next clean-up tries again.
     async fn free(&self, blob: &Blake3) {
         let freed = async {
-            if !self.store.models_by_blob(blob).await?.is_empty() {
+            if !self.store.models_by_blob(blob).await?.is_empty() || self.store.adapter_has(blob).await? {
                 return Ok(());
             }
             self.in_use.release(blob).await;

@@ -108,9 +108,9 @@ impl Store {
         row.as_ref().map(model).transpose()
     }
 
-    /// The blobs that some row names.
+    /// The blobs that some row names, of models and of adapters.
     pub async fn model_blobs(&self) -> Result<HashSet<Blake3>, StoreError> {
-        let rows = sqlx::query("SELECT DISTINCT blob FROM models").fetch_all(self.reads()).await?;
+        let rows = sqlx::query("SELECT blob FROM models UNION SELECT blob FROM adapters").fetch_all(self.reads()).await?;
         rows.iter().map(|row| Ok(Blake3::from_bytes(bytes32(row, "blob")?))).collect()
     }
 
