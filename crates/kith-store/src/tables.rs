@@ -3,6 +3,7 @@
 pub mod bearers;
 pub mod models;
 pub mod settings;
+pub mod uploads;
 
 use crate::StoreError;
 use sqlx::{Row, sqlite::SqliteRow};
