@@ -4,6 +4,8 @@ mod access;
 mod cli;
 mod clients;
 mod crash;
+mod crash_create;
+mod create;
 mod dialects;
 mod load;
 mod observe;
