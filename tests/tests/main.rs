@@ -5,6 +5,8 @@ mod adapters;
 mod cli;
 mod clients;
 mod crash;
+mod crash_create;
+mod create;
 mod dialects;
 mod load;
 mod observe;

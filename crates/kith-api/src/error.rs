@@ -188,6 +188,8 @@ impl From<ModelError> for ApiError {
             ModelError::BadName(_) => Self::new(Code::InvalidRequest, message),
             ModelError::BadFile { .. } => Self::new(Code::InvalidModelFile, message),
             ModelError::Damaged { .. } => Self::new(Code::InvalidModelFile, message),
+            ModelError::Invalid { field, .. } => Self::new(Code::InvalidRequest, message).with_field(field),
+            ModelError::Unsupported(_) => Self::new(Code::UnsupportedByModel, message),
             ModelError::Busy => Self { retry_after: Some(1), ..Self::new(Code::Overloaded, message) },
             ModelError::Full => Self::new(Code::StorageFull, message),
             ModelError::NoAdapter { .. } => Self::new(Code::AdapterNotFound, message),

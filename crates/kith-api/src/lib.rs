@@ -1,5 +1,6 @@
 //! The REST API: routers, access, limits, errors, OpenAPI. Handlers extract, make one domain call and convert; they hold no rules.
 
+mod admin_models;
 mod admit;
 mod app;
 mod body;

@@ -2,8 +2,10 @@
 
 mod answer;
 mod chat;
+pub(crate) mod create;
 mod generate;
 mod options;
+pub(crate) mod show;
 
 pub(crate) use answer::{ChatFold, ChatLines, GenerateFold, GenerateLines, chat_without_answer, generate_without_answer};
 pub(crate) use chat::chat;

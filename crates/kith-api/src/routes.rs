@@ -1,9 +1,12 @@
 //! All routes. What a route may be called by stands here, beside its handler; everything else about it stands at the handler.
 
 mod adapters;
+mod admin_models;
 mod auth;
+mod create;
 mod events;
 mod library;
+mod model;
 mod ollama;
 mod openai;
 mod system;
@@ -81,6 +84,24 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::User, Std, routes!(adapters::list))
         .add(Level::Admin, Adm, routes!(adapters::register))
         .add(Level::Admin, Adm, routes!(adapters::remove))
+        .add(Level::Loopback, Std, routes!(create::has_blob, create::put_blob))
+        .add(Level::Loopback, Std, routes!(create::create))
+        .add(Level::Loopback, Std, routes!(create::copy))
+        .add(Level::User, Std, routes!(admin_models::list))
+        .add(Level::Admin, Adm, routes!(admin_models::remove))
+        .add(Level::Admin, Adm, routes!(admin_models::unload))
+        .add(Level::User, Std, routes!(admin_models::metadata))
+        .add(Level::User, Std, routes!(admin_models::auto_manage))
+        .add(Level::Admin, Adm, routes!(admin_models::set_auto_manage))
+        .add(Level::User, Std, routes!(admin_models::encrypted_pipeline))
+        .add(Level::Admin, Adm, routes!(admin_models::set_encrypted_pipeline))
+        .add(Level::User, Std, routes!(admin_models::shard_storage))
+        .add(Level::User, Std, routes!(admin_models::prune_history))
+        .add(Level::Admin, Adm, routes!(admin_models::rescan))
+        .add(Level::Loopback, Std, routes!(model::list))
+        .add(Level::Loopback, Std, routes!(model::status))
+        .add(Level::Loopback, Inf, routes!(model::swap))
+        .add(Level::Loopback, Std, routes!(model::discover))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -196,6 +196,19 @@ impl Blobs {
         self.put(tokio::fs::File::from_std(file), expect, limit, progress).await
     }
 
+    /// An empty file without a name, on the same disk: for bytes that must be written out of order before they become a blob. It
+    /// is gone when it is closed, however that happens.
+    pub async fn scratch(&self) -> Result<fs::File, BlobError> {
+        let folder = self.inner.temporary.clone();
+        spawn_blocking(move || Ok(tempfile::tempfile_in(folder)?)).await?
+    }
+
+    /// Bytes that this user may still write to the disk, and bytes the disk holds in all.
+    pub async fn space(&self) -> Result<(u64, u64), BlobError> {
+        let folder = self.inner.temporary.clone();
+        spawn_blocking(move || Ok((fs4::available_space(&folder)?, fs4::total_space(&folder)?))).await?
+    }
+
     /// Where a blob lies, or would lie.
     pub fn path(&self, hash: &Blake3) -> PathBuf {
         self.inner.path(hash)

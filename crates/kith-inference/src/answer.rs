@@ -132,6 +132,11 @@ impl Inference {
         self.residency.unload_version(version).await;
     }
 
+    /// Whether some engine here reads the model of this name.
+    pub async fn supports(&self, model: &str) -> Result<bool, InferenceError> {
+        Ok(self.residency.supports(&*self.catalogue.find(model).await?))
+    }
+
     /// What is in memory, by name.
     pub fn loaded(&self) -> Vec<LoadedModel> {
         self.residency.loaded()
@@ -198,7 +203,7 @@ impl Inference {
             retry_after: self.counters.patience(waiting, self.bounds.parallel),
         })?;
         let (used, load) = self.residency.get(Arc::clone(&card), effective.context, request.keep_alive).await?;
-        let laid = lay_out(&request, &used, &*self.clock).await?;
+        let laid = lay_out(&request, &used, &card, &*self.clock).await?;
         let window = used.0.model.info().context.min(effective.context.unwrap_or(u32::MAX));
         if laid.tokens >= window {
             return Err(InferenceError::ContextExceeded {
@@ -357,9 +362,8 @@ fn first_image(prompt: &Prompt) -> Option<String> {
     }
 }
 
-async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<Laid, InferenceError> {
+async fn lay_out(request: &Generate, used: &Use, card: &ModelCard, clock: &dyn Clock) -> Result<Laid, InferenceError> {
     let resident = &used.0;
-    let card = &resident.card;
     if request.template.is_some() {
         return Err(InferenceError::Invalid {
             field: "template".into(),
@@ -381,17 +385,20 @@ async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<La
         Prompt::Chat(messages) if messages.is_empty() => {
             return Err(InferenceError::Invalid { field: "messages".into(), message: "`messages` is empty".into() });
         }
-        Prompt::Chat(messages) => messages.clone(),
-        Prompt::Instruct { prompt, system, images, .. } => {
+        Prompt::Chat(messages) => opened(messages.clone(), card),
+        Prompt::Instruct { prompt, system, images, context } => {
             let mut messages = Vec::new();
-            if let Some(system) = system.as_ref().filter(|text| !text.is_empty()) {
+            if let Some(system) = system.as_ref().filter(|text| !text.is_empty()).or(card.system.as_ref()) {
                 messages.push(Message::text(Role::System, system.clone()));
+            }
+            // A conversation that goes on has had them.
+            if context.is_empty() {
+                messages.extend(card.messages.iter().cloned());
             }
             messages.push(Message { images: images.clone(), ..Message::text(Role::User, prompt.clone()) });
             messages
         }
     };
-    let messages = with_system(messages, card.system.as_deref());
     let offered = if request.tool_choice == ToolChoice::None { &[][..] } else { &request.tools };
     let reasons = resident.template.supports_thinking();
     let rendered = rendered(&resident.template, messages, offered.to_vec(), request.think, clock.now()).await?;
@@ -443,14 +450,12 @@ fn count(tokens: &[u32]) -> u32 {
     u32::try_from(tokens.len()).unwrap_or(u32::MAX)
 }
 
-/// The model's own system text goes before a conversation that has none.
-fn with_system(mut messages: Vec<Message>, system: Option<&str>) -> Vec<Message> {
-    if let Some(system) = system
-        && !messages.iter().any(|message| message.role == Role::System)
-    {
-        messages.insert(0, Message::text(Role::System, system));
-    }
-    messages
+/// A conversation with what the model was made with before it: its own messages, and its system text where the conversation has
+/// none of its own (the order is Ollama's).
+fn opened(messages: Vec<Message>, card: &ModelCard) -> Vec<Message> {
+    let own = messages.iter().any(|message| message.role == Role::System);
+    let system = card.system.as_ref().filter(|_| !own).map(|text| Message::text(Role::System, text.clone()));
+    system.into_iter().chain(card.messages.iter().cloned()).chain(messages).collect()
 }
 
 fn logprob(token: &Token) -> Option<TokenLogprob> {

@@ -1,6 +1,6 @@
 //! The models as inference needs to know them: a port, since the library is another island.
 
-use crate::InferenceError;
+use crate::{InferenceError, Message};
 use async_trait::async_trait;
 use kith_engine::ModelSpec;
 use serde_json::{Map, Value};
@@ -31,6 +31,8 @@ pub struct ModelCard {
     pub parameters: Map<String, Value>,
     /// Whether it can see images.
     pub vision: bool,
+    /// Messages of its own that open every conversation.
+    pub messages: Vec<Message>,
 }
 
 /// Finds models by name.

@@ -178,7 +178,9 @@ impl Residency {
             let mut state = slot.state.lock().await;
             let wanted = context.unwrap_or(this.bounds.context).min(card.context_length);
             if let Some(resident) = state.as_ref() {
-                let fresh = resident.card.version == card.version && resident.model.is_alive();
+                // The template is compiled once; what else the model was made with is read from the present card.
+                let fresh =
+                    resident.card.version == card.version && resident.card.template == card.template && resident.model.is_alive();
                 if fresh && resident.model.info().context >= wanted {
                     return Ok((Use::new(Arc::clone(resident), keep_alive), Duration::ZERO));
                 }
@@ -407,6 +409,11 @@ impl Residency {
     /// Whether no engine in memory has died.
     pub fn all_alive(&self) -> bool {
         self.residents().iter().all(|(_, _, resident)| resident.model.is_alive())
+    }
+
+    /// Whether some engine here reads this model.
+    pub fn supports(&self, card: &ModelCard) -> bool {
+        self.engines.iter().any(|engine| engine.supports(&card.spec))
     }
 
     /// Requests waiting for any model.

@@ -33,6 +33,17 @@ pub enum ModelError {
         /// The model's name.
         name: String,
     },
+    /// A field of the request is wrong: change it.
+    #[error("{message}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// One sentence.
+        message: String,
+    },
+    /// This cannot be done to this model: ask for something else.
+    #[error("{0}")]
+    Unsupported(String),
     /// The disk or the quota is full: make room.
     #[error("there is no room left on the disk")]
     Full,

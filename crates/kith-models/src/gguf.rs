@@ -9,7 +9,9 @@ mod file_type;
 pub(crate) mod half;
 mod tensor;
 mod value;
+pub(crate) mod write;
 
+pub use file_type::label;
 pub use tensor::{GgmlType, TensorInfo};
 pub use value::{Array, Value};
 
@@ -100,6 +102,12 @@ impl Gguf {
     /// Reads the header of a whole file in memory; as [`Gguf::read`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, GgufError> {
         Self::read(io::Cursor::new(bytes))
+    }
+
+    /// Bytes of which the starts of tensors' data are multiples.
+    pub fn alignment(&self) -> u64 {
+        // What was read had a possible one.
+        alignment(&self.metadata).unwrap_or(DEFAULT_ALIGNMENT)
     }
 
     /// The value under `key`.

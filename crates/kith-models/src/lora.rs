@@ -110,7 +110,7 @@ fn shown(name: &str) -> String {
     name.chars().take(96).filter(|c| !c.is_control()).collect()
 }
 
-fn failed(error: std::io::Error) -> ModelError {
+pub(crate) fn failed(error: std::io::Error) -> ModelError {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => ModelError::Full,
         _ => ModelError::Failed(error.into()),

@@ -7,5 +7,6 @@ mod record;
 pub mod tokens;
 
 pub use config::{Config, ConfigError, DEFAULT_PORT, Environment, Overrides, environment};
+pub use kith_models::modelfile;
 pub use node::{Node, StartError, build_info, machine_memory};
 pub use record::NodeRecord;

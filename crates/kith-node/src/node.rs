@@ -35,6 +35,8 @@ const INFERENCE_BODY: usize = 64 << 20;
 const STANDARD_BODY: usize = 1 << 20;
 /// How long running requests may go on once the node is told to stop.
 const GRACE: Duration = Duration::from_secs(1);
+/// The pause between two looks for files that nothing names.
+const CLEANING: Duration = Duration::from_secs(60 * 60);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -238,7 +240,8 @@ impl Node {
         }
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
-        tokio::spawn(clean(Arc::downgrade(&library), adapters));
+        let cleaning = clean(Arc::downgrade(&library), adapters);
+        tokio::spawn(stop.clone().run_until_cancelled_owned(cleaning));
         events.publish("node.started", json!({"url": url}));
         Ok(Self {
             url,
@@ -290,18 +293,22 @@ impl Node {
     }
 }
 
-/// Removes what a crash left behind. In the background: a node is ready without it.
+/// Removes what a crash left behind, and uploads that nobody made a model of. In the background: a node is ready without it.
 async fn clean(library: Weak<Library>, adapters: Adapters) {
-    let Some(library) = library.upgrade() else { return };
-    match library.clean().await {
-        Ok(collected) if collected.files > 0 => {
-            tracing::info!(files = collected.files, bytes = collected.bytes, "removed files that nothing names");
+    loop {
+        let Some(library) = library.upgrade() else { return };
+        match library.clean().await {
+            Ok(collected) if collected.files > 0 => {
+                tracing::info!(files = collected.files, bytes = collected.bytes, "removed files that nothing names");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the library could not be cleaned"),
         }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the library could not be cleaned"),
-    }
-    if let Err(error) = adapters.clean().await {
-        tracing::warn!(%error, "adapted models could not be cleaned");
+        drop(library);
+        if let Err(error) = adapters.clean().await {
+            tracing::warn!(%error, "adapted models could not be cleaned");
+        }
+        tokio::time::sleep(CLEANING).await;
     }
 }
 

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use kith_engine::{ModelFormat, ModelSpec};
-use kith_inference::{Catalogue, Inference, InferenceError, ModelCard};
-use kith_models::{Adapters, InUse, Library, Model, ModelError};
+use kith_inference::{Catalogue, Inference, InferenceError, Message, ModelCard, Role};
+use kith_models::{Adapters, InUse, Library, Model, ModelError, Speaker};
 use kith_types::Blake3;
 use std::{
     sync::{Arc, OnceLock, Weak},
@@ -80,7 +80,17 @@ fn card(model: Model) -> ModelCard {
         add_bos: details.add_bos,
         system: model.system,
         parameters: model.parameters,
+        messages: model.messages.into_iter().map(message).collect(),
     }
+}
+
+fn message(message: kith_models::Message) -> Message {
+    let role = match message.role {
+        Speaker::System => Role::System,
+        Speaker::User => Role::User,
+        Speaker::Assistant => Role::Assistant,
+    };
+    Message::text(role, message.content)
 }
 
 /// Inference as the user of the library's files. Set once both exist.

@@ -11,4 +11,5 @@ pub use tables::{
     adapters::AdapterRow,
     bearers::{Bearer, BearerKind},
     models::ModelRow,
+    uploads::UploadRow,
 };

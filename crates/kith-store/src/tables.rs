@@ -4,6 +4,7 @@ pub mod adapters;
 pub mod bearers;
 pub mod models;
 pub mod settings;
+pub mod uploads;
 
 use crate::StoreError;
 use sqlx::{Row, sqlite::SqliteRow};

@@ -53,8 +53,13 @@ pub enum Command {
     /// Remove models from the library
     #[command(visible_alias = "delete")]
     Rm(Rm),
-    /// Take a GGUF file into the library
+    /// Take a GGUF file, or a folder with one, into the library
     Import(Import),
+    /// Make a model from a Modelfile
+    Create(Create),
+    /// Give a model a second name
+    #[command(visible_alias = "copy")]
+    Cp(Copy),
     /// Unload a model from memory, or stop the node
     Stop(Stop),
     /// Make, list and revoke access tokens
@@ -166,7 +171,7 @@ pub struct Rm {
 /// Options of `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The GGUF file
+    /// The GGUF file, any part of one, or a folder that holds one
     pub file: PathBuf,
     /// The model's name in the library, as mine:latest
     #[arg(long)]
@@ -177,6 +182,28 @@ pub struct Import {
     /// A file with the chat template, in place of the model's own
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
+}
+
+/// Options of `create`.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The model's name in the library, as mine:latest
+    pub model: String,
+    /// The Modelfile; `-` reads it from stdin
+    #[arg(short, long, value_name = "FILE", default_value = "Modelfile")]
+    pub file: PathBuf,
+    /// How to store the weights: q8_0, q5_1, q5_0, q4_1 or q4_0
+    #[arg(short, long, value_name = "TYPE")]
+    pub quantize: Option<String>,
+}
+
+/// Options of `cp`.
+#[derive(Debug, Args)]
+pub struct Copy {
+    /// The model
+    pub source: String,
+    /// The name it shall have as well
+    pub destination: String,
 }
 
 /// Options of `stop`.

@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub mod create;
 pub mod import;
 pub mod models;
 pub mod node;

@@ -24,7 +24,7 @@ const PROGRESS: Duration = Duration::from_millis(100);
 fn details(model: &Model) -> Details {
     let architecture = &model.details.architecture;
     Details {
-        parent_model: String::new(),
+        parent_model: model.parent.clone().unwrap_or_default(),
         format: model.format.clone(),
         family: architecture.clone(),
         families: Some(vec![architecture.clone()]),
@@ -68,11 +68,13 @@ pub async fn show(
     });
     Ok(Json(ShowResponse {
         license: model.license.clone().unwrap_or_default(),
-        modelfile: modelfile(&model),
-        parameters: parameters(&model),
+        modelfile: crate::ollama::show::modelfile(&model),
+        parameters: crate::ollama::show::parameters(&model),
         template: model.template.clone().or_else(|| model.details.chat_template.clone()).unwrap_or_default(),
         system: model.system.clone().unwrap_or_default(),
         details: details(&model),
+        messages: model.messages.iter().map(crate::ollama::create::shown).collect(),
+        requires: model.requires.clone(),
         model_info: metadata.model_info,
         tensors,
         capabilities: model.details.capabilities.clone(),
@@ -82,33 +84,6 @@ pub async fn show(
 
 fn named(name: &str) -> Result<&str, ApiError> {
     if name.is_empty() { Err(ApiError::new(Code::InvalidRequest, "`model` is missing").with_field("model")) } else { Ok(name) }
-}
-
-/// One `name value` per line; text in JSON's quotes, lists one line each.
-fn parameters(model: &Model) -> String {
-    let mut lines = Vec::new();
-    for (name, value) in &model.parameters {
-        match value {
-            serde_json::Value::Array(values) => lines.extend(values.iter().map(|value| format!("{name:<30} {value}"))),
-            value => lines.push(format!("{name:<30} {value}")),
-        }
-    }
-    lines.join("\n")
-}
-
-fn modelfile(model: &Model) -> String {
-    let mut text = format!("# Modelfile of {}\nFROM {}\n", model.name, model.path.display());
-    let mut block = |word: &str, content: &Option<String>| {
-        if let Some(content) = content {
-            text.push_str(&format!("{word} \"\"\"{content}\"\"\"\n"));
-        }
-    };
-    block("TEMPLATE", &model.template);
-    block("SYSTEM", &model.system);
-    for line in parameters(model).lines() {
-        text.push_str(&format!("PARAMETER {line}\n"));
-    }
-    text
 }
 
 /// The models in memory.
@@ -168,12 +143,14 @@ pub async fn import(State(app): State<Arc<App>>, Body(request): Body<ImportReque
         return Err(bad_path(format!("`path` must be absolute; it is `{}`", request.path)));
     }
     let file = tokio::fs::metadata(&path).await.map_err(|error| bad_path(format!("{}: {error}", request.path)))?;
-    if !file.is_file() {
-        return Err(bad_path(format!("{} is not a file", request.path)));
+    if !file.is_file() && !file.is_dir() {
+        return Err(bad_path(format!("{} is neither a file nor a folder", request.path)));
     }
-    let overrides =
-        Overrides { template: request.template, system: request.system, parameters: request.parameters, license: None };
-    let total = file.len();
+    let template = request.template.as_deref().map(crate::ollama::create::jinja).transpose()?;
+    crate::ollama::create::check(template.as_deref(), request.parameters.as_ref())?;
+    let overrides = Overrides { template, system: request.system, parameters: request.parameters, ..Overrides::default() };
+    // A folder's own length says nothing of what lies in it.
+    let total = if file.is_file() { file.len() } else { 0 };
     let (sender, mut completed) = tokio::sync::watch::channel(0u64);
     let (library, events) = (Arc::clone(&app.library), app.events.clone());
     let stream = async_stream::stream! {
@@ -192,7 +169,7 @@ pub async fn import(State(app): State<Arc<App>>, Body(request): Body<ImportReque
         let last = match outcome {
             Ok(model) => {
                 events.publish("model.imported", serde_json::json!({"model": model.name.to_string(), "size": model.size}));
-                ImportProgress { status: "success".into(), completed: total, total, model: Some(model.name.to_string()), ..ImportProgress::default() }
+                ImportProgress { status: "success".into(), completed: model.size, total: model.size, model: Some(model.name.to_string()), ..ImportProgress::default() }
             }
             Err(error) => {
                 let error = ApiError::from(error);

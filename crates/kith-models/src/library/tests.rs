@@ -103,7 +103,7 @@ async fn an_imported_model_is_listed_with_what_its_file_says() {
         template: Some("{{ messages }}".into()),
         system: Some("Be brief.".into()),
         parameters: json!({"temperature": 0.5}).as_object().cloned(),
-        license: None,
+        ..Overrides::default()
     };
     let mut seen = 0;
     let model = shelf.library.import(&path, name("Tiny:5"), overrides, |bytes| seen = bytes).await.unwrap();
