@@ -5,6 +5,7 @@ mod cli;
 mod clients;
 mod crash;
 mod dialects;
+mod embeddings;
 mod load;
 mod observe;
 mod routes;

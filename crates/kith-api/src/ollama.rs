@@ -2,11 +2,13 @@
 
 mod answer;
 mod chat;
+mod embed;
 mod generate;
 mod options;
 
 pub(crate) use answer::{ChatFold, ChatLines, GenerateFold, GenerateLines, chat_without_answer, generate_without_answer};
 pub(crate) use chat::chat;
+pub(crate) use embed::{embed, embed_field, embedded, embedding, embedding_field, one_embedded};
 pub(crate) use generate::generate;
 
 use kith_inference::{Generate, KeepAlive};

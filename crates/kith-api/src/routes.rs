@@ -1,6 +1,7 @@
 //! All routes. What a route may be called by stands here, beside its handler; everything else about it stands at the handler.
 
 mod auth;
+mod embeddings;
 mod events;
 mod library;
 mod ollama;
@@ -77,6 +78,9 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Inf, routes!(openai::completions))
         .add(Level::Loopback, Std, routes!(openai::models))
         .add(Level::Loopback, Std, routes!(openai::model))
+        .add(Level::Loopback, Inf, routes!(embeddings::openai_embeddings))
+        .add(Level::Loopback, Inf, routes!(embeddings::embed))
+        .add(Level::Loopback, Inf, routes!(embeddings::embeddings))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

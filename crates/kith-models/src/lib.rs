@@ -1,5 +1,6 @@
 //! The library of models on this node: names, files, metadata. Knows nothing of loading or running them.
 
+mod convert;
 mod details;
 mod error;
 pub mod gguf;

@@ -4,6 +4,7 @@
 //! which the next clean-up removes; never a name without bytes.
 
 mod change;
+mod folder;
 mod port;
 
 pub use port::{InUse, NobodyUses};
@@ -39,7 +40,7 @@ impl Library {
         Self { inner: Arc::new(Inner { store, blobs, clock, in_use, changes: Mutex::default() }) }
     }
 
-    /// Copies the GGUF file at `path` into the library under `name`. A model of that name is replaced, and its bytes go if no other
+    /// Copies the GGUF file at `path` into the library under `name`; of a folder, the encoder in it, made into such a file. A model of that name is replaced, and its bytes go if no other
     /// model uses them. `progress` is told the number of bytes copied so far.
     ///
     /// Dropping the future while bytes are copied ends the import without a trace; after that it completes by itself.
@@ -50,6 +51,9 @@ impl Library {
         overrides: Overrides,
         progress: impl FnMut(u64) + Send,
     ) -> Result<Model, ModelError> {
+        if tokio::fs::metadata(path).await.is_ok_and(|metadata| metadata.is_dir()) {
+            return self.import_folder(path, name, overrides, progress).await;
+        }
         let source = path.to_owned();
         // A look at the original first: gigabytes are not copied to be refused. What counts is read from the copy.
         spawn_blocking(move || match fs::metadata(&source) {

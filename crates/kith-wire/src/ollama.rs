@@ -3,11 +3,13 @@
 //! <https://github.com/ollama/ollama/blob/main/docs/api.md>; fields that are not there are marked as extras.
 
 mod answer;
+mod embed;
 mod library;
 mod options;
 mod request;
 
 pub use answer::{AnswerMessage, ChatResponse, GenerateResponse, Metrics, TokenLogprob, TopLogprob};
+pub use embed::{EmbedRequest, EmbedResponse, EmbedTexts, EmbeddingRequest, EmbeddingResponse};
 pub use library::{
     DeleteRequest, Details, ModelSummary, PsResponse, RunningModel, ShowRequest, ShowResponse, TagsResponse, Tensor,
     VersionResponse,

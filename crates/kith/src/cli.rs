@@ -53,7 +53,7 @@ pub enum Command {
     /// Remove models from the library
     #[command(visible_alias = "delete")]
     Rm(Rm),
-    /// Take a GGUF file into the library
+    /// Take a GGUF file, or the folder of an encoder, into the library
     Import(Import),
     /// Unload a model from memory, or stop the node
     Stop(Stop),
@@ -166,7 +166,7 @@ pub struct Rm {
 /// Options of `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The GGUF file
+    /// The GGUF file, or the folder of an encoder (config.json, tokenizer.json, model.safetensors)
     pub file: PathBuf,
     /// The model's name in the library, as mine:latest
     #[arg(long)]

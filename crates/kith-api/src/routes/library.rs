@@ -154,7 +154,7 @@ fn parse_name(text: &str, field: &str) -> Result<ModelName, ApiError> {
         .map_err(|error: kith_types::ModelNameError| ApiError::new(Code::InvalidRequest, error.to_string()).with_field(field))
 }
 
-/// Takes a GGUF file on the node's own disk into the library. Answers lines of progress; the last has `model` or `error`.
+/// Takes a GGUF file on the node's own disk into the library, or the encoder in a folder of safetensors. Answers lines of progress; the last has `model` or `error`.
 #[utoipa::path(post, path = "/api/v1/models/import", tag = "models", request_body = ImportRequest,
     responses((status = 200, description = "Lines of JSON.", body = ImportProgress, content_type = "application/x-ndjson"),
               (status = 400, description = "A bad name, path or file.")))]
@@ -165,9 +165,15 @@ pub async fn import(State(app): State<Arc<App>>, Body(request): Body<ImportReque
     if !path.is_absolute() {
         return Err(bad_path(format!("`path` must be absolute; it is `{}`", request.path)));
     }
-    let file = tokio::fs::metadata(&path).await.map_err(|error| bad_path(format!("{}: {error}", request.path)))?;
+    let unreadable = |error| bad_path(format!("{}: {error}", request.path));
+    let mut file = tokio::fs::metadata(&path).await.map_err(unreadable)?;
+    if file.is_dir() {
+        // Nearly all of what the folder becomes.
+        let weights = tokio::fs::metadata(path.join("model.safetensors")).await;
+        file = weights.map_err(|error| bad_path(format!("{}/model.safetensors: {error}", request.path)))?;
+    }
     if !file.is_file() {
-        return Err(bad_path(format!("{} is not a file", request.path)));
+        return Err(bad_path(format!("{} is neither a file nor a folder of an encoder", request.path)));
     }
     let overrides =
         Overrides { template: request.template, system: request.system, parameters: request.parameters, license: None };
@@ -190,7 +196,7 @@ pub async fn import(State(app): State<Arc<App>>, Body(request): Body<ImportReque
         let last = match outcome {
             Ok(model) => {
                 events.publish("model.imported", serde_json::json!({"model": model.name.to_string(), "size": model.size}));
-                ImportProgress { status: "success".into(), completed: total, total, model: Some(model.name.to_string()), ..ImportProgress::default() }
+                ImportProgress { status: "success".into(), completed: model.size, total: model.size, model: Some(model.name.to_string()), ..ImportProgress::default() }
             }
             Err(error) => {
                 let error = ApiError::from(error);
