@@ -61,7 +61,7 @@ pub fn run(paths: &Paths) -> Result<()> {
     if env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
     }
-    tests.env("KITH_TEST_MODEL", &ready.model);
+    tests.env("KITH_TEST_MODEL", &ready.model).env("KITH_TEST_EMBEDDING_MODEL", &ready.encoder);
     tests.env("KITH_TEST_PYTHON", &ready.python.program).envs(ready.python.environment());
     if let Some(folder) = ready.promtool.as_deref().and_then(Path::parent) {
         tests.env("PATH", with_folder(folder, env::var_os("PATH").unwrap_or_default())?);

@@ -20,6 +20,8 @@ use python::Python;
 pub struct Ready {
     /// The default model, its digest checked.
     pub model: PathBuf,
+    /// The encoder that tests embed with, its digests checked.
+    pub encoder: PathBuf,
     /// A Python that has the official clients.
     pub python: Python,
     /// `promtool`, which checks the metrics text; absent where no package of it can be had.
@@ -45,5 +47,6 @@ pub fn everything(paths: &Paths) -> Result<Ready> {
     let python = python::with_clients(paths)?;
     let promtool = promtool::find_or_unpack(paths)?;
     let model = model::make_sure(paths)?;
-    Ok(Ready { model, python, promtool })
+    let encoder = model::encoder::make_sure(paths)?;
+    Ok(Ready { model, encoder, python, promtool })
 }

@@ -19,7 +19,8 @@ pub const MAX_EMBED_BYTES: usize = 8 << 20;
 pub struct Embed {
     /// The model's name as the client wrote it.
     pub model: String,
-    /// The texts: at most 2048 of together 8 MiB. None asks only for the model to be loaded.
+    /// The texts: at most 2048 of together 8 MiB. None asks only for the model to be loaded; with a `keep_alive` of zero, to be
+    /// unloaded.
     pub inputs: Vec<EmbedInput>,
     /// Whether texts longer than the window are cut; else they are refused.
     pub truncate: bool,
@@ -72,6 +73,11 @@ impl Inference {
         check(&request)?;
         let card = self.catalogue.find(&request.model).await?;
         self.residency.must_embed(&card)?;
+        let nothing = |card, load| Embeddings { card, vectors: Vec::new(), tokens: 0, total: arrived.elapsed(), load };
+        if request.inputs.is_empty() && request.keep_alive == Some(KeepAlive::For(Duration::ZERO)) {
+            self.residency.unload(&card.name).await;
+            return Ok(nothing(card, Duration::ZERO));
+        }
         let gate = self.residency.gate(&card);
         let waiting = gate.queue().map_err(|Full(waiting)| InferenceError::Overloaded {
             model: card.name.clone(),
@@ -79,19 +85,17 @@ impl Inference {
             retry_after: self.counters.patience(waiting, self.bounds.parallel),
         })?;
         let (used, load) = self.residency.get(Arc::clone(&card), request.context, request.keep_alive).await?;
+        if request.inputs.is_empty() {
+            return Ok(nothing(card, load));
+        }
         let stopping = self.residency.stopping.clone();
         let _permit = tokio::select! {
             permit = gate.enter(waiting) => permit.ok_or(InferenceError::Stopping)?,
             () = stopping.cancelled() => return Err(InferenceError::Stopping),
         };
         let Embed { inputs, truncate, dimensions, .. } = request;
-        let Embedded { vectors, tokens } = match inputs.is_empty() {
-            true => Embedded { vectors: Vec::new(), tokens: Vec::new() },
-            false => {
-                let embedded = used.0.model.embed(EmbedRequest { inputs, truncate, dimensions }).await;
-                embedded.map_err(|error| engine_error(error, &card.name))?
-            }
-        };
+        let embedded = used.0.model.embed(EmbedRequest { inputs, truncate, dimensions }).await;
+        let Embedded { vectors, tokens } = embedded.map_err(|error| engine_error(error, &card.name))?;
         let tokens = tokens.into_iter().map(u64::from).sum();
         Ok(Embeddings { card, vectors, tokens, total: arrived.elapsed(), load })
     }

@@ -4,7 +4,7 @@ use super::Options;
 use crate::{KeepAlive, union::by_kind};
 use serde::{Deserialize, Serialize};
 
-/// `POST /api/embed`. Without texts it only loads the model.
+/// `POST /api/embed`. Without texts it only loads the model; with a `keep_alive` of zero it unloads it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = OllamaEmbedRequest)]
 pub struct EmbedRequest {
@@ -61,7 +61,7 @@ pub struct EmbedResponse {
     pub prompt_eval_count: u64,
 }
 
-/// `POST /api/embeddings`. Without a prompt it only loads the model.
+/// `POST /api/embeddings`. Without a prompt it only loads the model; with a `keep_alive` of zero it unloads it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = OllamaEmbeddingRequest)]
 pub struct EmbeddingRequest {

@@ -74,11 +74,16 @@ async fn texts_get_their_vectors_and_are_counted() {
 }
 
 #[tokio::test]
-async fn without_texts_the_model_is_only_loaded() {
+async fn without_texts_the_model_is_only_loaded_or_unloaded() {
     let engine = ScriptedEngine::saying("");
     let inference = inference(&engine);
     let done = inference.embed(asking("bert", Vec::new())).await.unwrap();
     assert_eq!((done.vectors.len(), done.tokens, inference.loaded().len()), (0, 0, 1));
+    let gone = Embed { keep_alive: Some(KeepAlive::For(Duration::ZERO)), ..asking("bert", Vec::new()) };
+    inference.embed(gone.clone()).await.unwrap();
+    assert_eq!(inference.loaded().len(), 0);
+    inference.embed(gone).await.unwrap();
+    assert_eq!(engine.counters().loads.load(Ordering::Relaxed), 1, "what is not loaded is not loaded to be unloaded");
 }
 
 #[tokio::test]
