@@ -238,7 +238,7 @@ fn what_is_not_one_whole_encoder_of_a_known_kind_is_refused_in_a_sentence() {
         (new().with("tokenizer.json", "/normalizer/clean_text", json!(false)), "normalizer"),
         (new().with("tokenizer.json", "/model/vocab/hello", json!(9)), "leaves out"),
         (new().with("tokenizer.json", "/model/vocab/hello", json!(3)), "twice"),
-        (new().with("tokenizer.json", "/added_tokens/0", json!({"id": 7, "content": "more"})), "8 tokens"),
+        (new().with("tokenizer.json", "/added_tokens", json!([{"id": 7, "content": "more"}])), "8 tokens"),
         (new().without("tokenizer.json").text("vocab.txt", "[UNK]\n[CLS]\n[SEP]\na\na\n"), "twice"),
         (new().without("tokenizer.json").text("vocab.txt", "[UNK]\n[CLS]\n"), "[SEP]"),
         (new().with_tensors(|tensors| drop(tensors.remove("embeddings.LayerNorm.bias"))), "embeddings.LayerNorm.bias"),

@@ -52,6 +52,16 @@ fn a_vocabulary_without_its_special_tokens_is_refused() {
 }
 
 #[test]
+fn no_stretch_of_text_is_longer_than_its_bound() {
+    for text in ["x", "é", "漢", "[", "a b", "."] {
+        let text = text.repeat(10 * STRETCH);
+        assert!(stretches(&text).all(|stretch| stretch.len() <= LONGEST_STRETCH + 4), "{:?}", &text[..4]);
+        assert_eq!(stretches(&text).collect::<String>(), text);
+    }
+    assert_eq!(stretches("").count(), 0);
+}
+
+#[test]
 fn cutting_ends_once_there_is_enough_or_nobody_waits() {
     let tokenizer = WordPiece::new(&fields(&SMALL)).unwrap();
     let long = "un ".repeat(STRETCH);
@@ -121,7 +131,9 @@ fn odd_text_is_cut_as_by_the_published_tokenizer() {
     }
     same(&"x".repeat(100));
     same(&"x".repeat(101));
-    same(&"ab\u{301} [SEP]c ".repeat(3 * STRETCH / 10));
+    for long in ["ab\u{301} [SEP]c ", "漢字", "a.b,c[MASK]d", "é\u{301}!\u{301}", "x[CLS]\n\u{3000}"] {
+        same(&long.repeat(3 * STRETCH / long.len()));
+    }
 }
 
 proptest! {
