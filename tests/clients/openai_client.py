@@ -103,12 +103,27 @@ plain = client.completions.create(model=MODEL, prompt="The capital of France is"
 assert "Paris" in plain.choices[0].text, plain.choices[0].text
 assert "".join(c.choices[0].text for c in client.completions.create(model=MODEL, prompt="The capital of France is", temperature=0, max_tokens=8, stream=True)) == plain.choices[0].text
 
+texts = ["A man is eating food.", "A man is eating a piece of bread.", "The girl is carrying a baby."]
+# The client asks for Base64 by itself and unpacks it.
+packed = client.embeddings.create(model="all-minilm", input=texts)
+plain = client.embeddings.create(model="all-minilm", input=texts, encoding_format="float", user="me")
+assert [e.index for e in packed.data] == [0, 1, 2] and packed.usage.total_tokens == packed.usage.prompt_tokens > 0
+assert all(abs(a - b) < 1e-6 for e, f in zip(packed.data, plain.data) for a, b in zip(e.embedding, f.embedding))
+near, far = (sum(a * b for a, b in zip(plain.data[0].embedding, e.embedding)) for e in plain.data[1:])
+assert near > 0.7 > 0.3 > far, (near, far)
+assert len(client.embeddings.create(model="all-minilm", input=texts[0], dimensions=128).data[0].embedding) == 128
+assert len(client.embeddings.create(model="all-minilm", input=[[7592, 2088], [7592]]).data) == 2
+
 for error_type, call in (
     (openai.NotFoundError, lambda: client.chat.completions.create(model="nosuch", messages=QUESTION)),
     (openai.NotFoundError, lambda: client.models.retrieve("nosuch")),
     (openai.BadRequestError, lambda: client.chat.completions.create(model=MODEL, messages=QUESTION, temperature=9)),
     (openai.BadRequestError, lambda: client.chat.completions.create(model=MODEL, messages=[])),
     (openai.BadRequestError, lambda: client.completions.create(model=MODEL, prompt="word " * 20000)),
+    (openai.BadRequestError, lambda: client.embeddings.create(model=MODEL, input="x")),
+    (openai.BadRequestError, lambda: client.embeddings.create(model="all-minilm", input="")),
+    (openai.BadRequestError, lambda: client.embeddings.create(model="all-minilm", input="word " * 1000)),
+    (openai.BadRequestError, lambda: client.chat.completions.create(model="all-minilm", messages=QUESTION)),
     (openai.AuthenticationError, lambda: openai.OpenAI(base_url=sys.argv[1] + "/v1", api_key="kith_wrong", max_retries=0).models.list()),
 ):
     try:

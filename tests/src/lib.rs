@@ -219,3 +219,21 @@ pub fn real_model() -> Option<PathBuf> {
     println!("skipped: the default model is not at {}; fetch it with: cargo xtask setup", path.display());
     None
 }
+
+/// The folder of the real encoder, all-MiniLM-L6-v2, or `None` (said aloud) where it has not been fetched. In CI it must be there.
+pub fn real_encoder() -> Option<PathBuf> {
+    let path = std::env::var_os("KITH_TEST_EMBEDDING_MODEL").map_or_else(
+        || {
+            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+            let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+            cache.unwrap_or_default().join("kith/models/all-MiniLM-L6-v2")
+        },
+        PathBuf::from,
+    );
+    if path.join("model.safetensors").is_file() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "the embedding model is missing: {}", path.display());
+    println!("skipped: the embedding model is not at {}; fetch it with: cargo xtask setup", path.display());
+    None
+}

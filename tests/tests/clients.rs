@@ -1,6 +1,6 @@
 //! The official clients of Ollama and OpenAI, in Python and JavaScript, unmodified, against the real program with the real model.
 
-use kith_tests::{Served, kith_command, real_model};
+use kith_tests::{Served, kith_command, real_encoder, real_model};
 use std::{path::PathBuf, process::Command};
 
 /// The Python that has the clients; `cargo xtask setup` makes it.
@@ -15,11 +15,11 @@ fn python() -> Option<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_python_clients_work_unchanged() {
-    let (Some(model), Some(python)) = (real_model(), python()) else { return };
+    let (Some(model), Some(encoder), Some(python)) = (real_model(), real_encoder(), python()) else { return };
     let dir = tempfile::tempdir().unwrap();
     let node = Served::start(dir.path()).await;
-    for name in ["smollm2:135m", "spare:1"] {
-        let imported = kith_command(dir.path()).args(["import"]).arg(&model).args(["--name", name]).status().unwrap();
+    for (file, name) in [(&model, "smollm2:135m"), (&model, "spare:1"), (&encoder, "all-minilm")] {
+        let imported = kith_command(dir.path()).args(["import"]).arg(file).args(["--name", name]).status().unwrap();
         assert!(imported.success());
     }
     for script in ["ollama_client.py", "openai_client.py"] {

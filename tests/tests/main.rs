@@ -8,6 +8,7 @@ mod crash;
 mod crash_create;
 mod create;
 mod dialects;
+mod embeddings;
 mod load;
 mod observe;
 mod routes;

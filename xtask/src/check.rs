@@ -61,7 +61,7 @@ pub fn run(paths: &Paths) -> Result<()> {
     if env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
     }
-    tests.env("KITH_TEST_MODEL", &ready.model);
+    tests.env("KITH_TEST_MODEL", &ready.model).env("KITH_TEST_EMBEDDING_MODEL", &ready.encoder);
     tests.env("KITH_TEST_PYTHON", &ready.python.program).envs(ready.python.environment());
     if let Some(folder) = &ready.javascript {
         tests.env("KITH_TEST_JAVASCRIPT", folder);

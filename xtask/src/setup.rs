@@ -21,6 +21,8 @@ use python::Python;
 pub struct Ready {
     /// The default model, its digest checked.
     pub model: PathBuf,
+    /// The encoder that tests embed with, its digests checked.
+    pub encoder: PathBuf,
     /// A Python that has the official clients.
     pub python: Python,
     /// A folder with the official JavaScript clients; absent where Node.js is not installed.
@@ -49,5 +51,6 @@ pub fn everything(paths: &Paths) -> Result<Ready> {
     let javascript = javascript::with_clients(paths)?;
     let promtool = promtool::find_or_unpack(paths)?;
     let model = model::make_sure(paths)?;
-    Ok(Ready { model, python, javascript, promtool })
+    let encoder = model::encoder::make_sure(paths)?;
+    Ok(Ready { model, encoder, python, javascript, promtool })
 }

@@ -4,6 +4,7 @@ mod adapters;
 mod admin_models;
 mod auth;
 mod create;
+mod embeddings;
 mod events;
 mod library;
 mod model;
@@ -102,6 +103,9 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Std, routes!(model::status))
         .add(Level::Loopback, Inf, routes!(model::swap))
         .add(Level::Loopback, Std, routes!(model::discover))
+        .add(Level::Loopback, Inf, routes!(embeddings::openai_embeddings))
+        .add(Level::Loopback, Inf, routes!(embeddings::embed))
+        .add(Level::Loopback, Inf, routes!(embeddings::embeddings))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

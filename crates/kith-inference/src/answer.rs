@@ -1,5 +1,9 @@
 //! From a request to its answer: find the model, wait for a turn, load it, lay out the prompt, run the engine, shape what it says.
 
+mod embed;
+
+pub use embed::{Embed, Embeddings, MAX_EMBED_BYTES, MAX_EMBED_INPUTS};
+
 use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
     Role, TokenLogprob, Tool, ToolChoice, constraint,
@@ -184,6 +188,7 @@ impl Inference {
             None => self.catalogue.find(&request.model).await?,
             Some(adapter) => self.catalogue.find_adapted(&request.model, adapter).await?,
         };
+        self.residency.must_generate(&card)?;
         let mut effective = options::effective(&request.options, &card.parameters)?;
         if let Some(field) = first_image(&request.prompt).filter(|_| !card.vision) {
             return Err(InferenceError::UnsupportedByModel(format!("`{}` cannot see images ({field})", card.name)));

@@ -156,6 +156,32 @@ impl Residency {
         }))
     }
 
+    fn engine_of(&self, card: &ModelCard) -> Option<&Arc<dyn Engine>> {
+        self.engines.iter().find(|engine| engine.supports(&card.spec))
+    }
+
+    /// Refuses models that write no answers. One that no engine reads is let through: loading says what is wrong with it.
+    pub fn must_generate(&self, card: &ModelCard) -> Result<(), InferenceError> {
+        match self.engine_of(card) {
+            Some(engine) if !engine.generates(&card.spec) => Err(InferenceError::UnsupportedByModel(format!(
+                "`{}` embeds texts and writes no answers: ask another model, or this one for embeddings",
+                card.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses models that do not embed texts. One that no engine reads is let through: loading says what is wrong with it.
+    pub fn must_embed(&self, card: &ModelCard) -> Result<(), InferenceError> {
+        match self.engine_of(card) {
+            Some(engine) if !engine.embeds(&card.spec) => Err(InferenceError::UnsupportedByModel(format!(
+                "`{}` writes answers and does not embed texts: ask a model made for embeddings, such as all-minilm",
+                card.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The queue before this model.
     pub fn gate(&self, card: &ModelCard) -> Arc<Gate> {
         Arc::clone(&self.slot(card).gate)

@@ -147,7 +147,7 @@ const KEPT: [&str; 3] = ["general.name", "general.license", "tokenizer.chat_temp
 /// What a model can do, as far as its header shows it.
 fn capabilities(gguf: &Gguf) -> Vec<&'static str> {
     // Encoders say how their outputs are pooled into one; models that write answers do not.
-    if gguf.of_architecture("pooling_type").is_some() {
+    if gguf.of_architecture("pooling_type").is_some() || gguf.architecture() == Some("bert") {
         return vec!["embedding"];
     }
     let mut found = vec!["completion"];

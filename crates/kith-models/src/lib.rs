@@ -2,6 +2,7 @@
 
 mod adapters;
 pub mod create;
+mod convert;
 mod details;
 mod error;
 pub mod gguf;

@@ -6,6 +6,7 @@
 mod bytes;
 mod change;
 mod clean;
+mod folder;
 mod policy;
 mod port;
 
@@ -60,9 +61,9 @@ impl Library {
         Self { inner: Arc::new(Inner { store, blobs, clock, in_use, changes: Mutex::default(), writing: Semaphore::new(1) }) }
     }
 
-    /// Copies the GGUF model at `path` into the library under `name`: a file, a model in parts (any of them may be named), or a
-    /// folder that holds one model. A model of that name is replaced, and its bytes go if no other model uses them. `progress` is
-    /// told the number of bytes copied so far.
+    /// Copies the model at `path` into the library under `name`: a GGUF file, a model in parts (any of them may be named), a folder
+    /// that holds one of these, or a folder of safetensors, made into such a file. A model of that name is replaced, and its bytes
+    /// go if no other model uses them. `progress` is told the number of bytes copied so far.
     ///
     /// Dropping the future while bytes are copied ends the import without a trace; after that it completes by itself.
     pub async fn import(
@@ -72,6 +73,9 @@ impl Library {
         overrides: Overrides,
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<Model, ModelError> {
+        if tokio::fs::metadata(path.join("config.json")).await.is_ok_and(|metadata| metadata.is_file()) {
+            return self.import_folder(path, name, overrides, progress).await;
+        }
         let source = path.to_owned();
         let parts = spawn_blocking(move || parts_at(&source)).await??;
         let put = match parts {

@@ -10,7 +10,7 @@ use kith_access::{Access, AccessConfig, AccessError, AccessParts, AdminTokenFile
 use kith_api::{App, AppParts, BuildInfo, Settings};
 use kith_blobs::{BlobError, Blobs};
 use kith_engine::Engine;
-use kith_engine_mistral::MistralEngine;
+use kith_engine_mistral::{EncoderEngine, MistralEngine};
 use kith_events::Events;
 use kith_inference::{Inference, InferenceParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
@@ -153,9 +153,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node with mistral.rs as its engine.
+    /// Starts a node with mistral.rs as its engine, and one for encoders.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_with(config, vec![Arc::new(MistralEngine::new())]).await
+        Self::start_with(config, vec![Arc::new(MistralEngine::new()), Arc::new(EncoderEngine::new())]).await
     }
 
     /// Starts a node with these engines, the preferred one first.

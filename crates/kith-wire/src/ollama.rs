@@ -4,12 +4,14 @@
 
 mod answer;
 mod create;
+mod embed;
 mod library;
 mod options;
 mod request;
 
 pub use answer::{AnswerMessage, ChatResponse, GenerateResponse, Metrics, TokenLogprob, TopLogprob};
 pub use create::{CopyRequest, CreateRequest, ProgressResponse};
+pub use embed::{EmbedRequest, EmbedResponse, EmbedTexts, EmbeddingRequest, EmbeddingResponse};
 pub use library::{
     DeleteRequest, Details, ModelSummary, PsResponse, RunningModel, ShowRequest, ShowResponse, TagsResponse, Tensor,
     VersionResponse,

@@ -5,6 +5,7 @@
 mod answer;
 mod chat;
 mod completion;
+mod embedding;
 mod logprobs;
 mod message;
 mod models;
@@ -17,6 +18,7 @@ pub use chat::{
     ChatCompletionRequest, Function, JsonSchema, NamedFunction, NamedTool, ResponseFormat, Stop, StreamOptions, Tool, ToolChoice,
 };
 pub use completion::{Completion, CompletionChoice, CompletionPrompt, CompletionRequest};
+pub use embedding::{Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage, Vector};
 pub use logprobs::{ChatLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob};
 pub use message::{Content, FunctionCall, ImageUrl, ImageUrlValue, Message, Part, Role, ToolCall};
 pub use models::{ErrorBody, ErrorDetail, Model, ModelList};

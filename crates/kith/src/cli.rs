@@ -53,7 +53,7 @@ pub enum Command {
     /// Remove models from the library
     #[command(visible_alias = "delete")]
     Rm(Rm),
-    /// Take a GGUF file, or a folder with one, into the library
+    /// Take a GGUF file, or a folder with one or with safetensors, into the library
     Import(Import),
     /// Make a model from a Modelfile
     Create(Create),
@@ -171,7 +171,7 @@ pub struct Rm {
 /// Options of `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The GGUF file, any part of one, or a folder that holds one
+    /// The GGUF file, any part of one, a folder that holds one, or a folder of safetensors (config.json, tokenizer.json, …)
     pub file: PathBuf,
     /// The model's name in the library, as mine:latest
     #[arg(long)]

@@ -131,7 +131,7 @@ fn parse_name(text: &str, field: &str) -> Result<ModelName, ApiError> {
         .map_err(|error: kith_types::ModelNameError| ApiError::new(Code::InvalidRequest, error.to_string()).with_field(field))
 }
 
-/// Takes a GGUF file on the node's own disk into the library. Answers lines of progress; the last has `model` or `error`.
+/// Takes a GGUF file on the node's own disk into the library, or the encoder in a folder of safetensors. Answers lines of progress; the last has `model` or `error`.
 #[utoipa::path(post, path = "/api/v1/models/import", tag = "models", request_body = ImportRequest,
     responses((status = 200, description = "Lines of JSON.", body = ImportProgress, content_type = "application/x-ndjson"),
               (status = 400, description = "A bad name, path or file.")))]
@@ -142,9 +142,16 @@ pub async fn import(State(app): State<Arc<App>>, Body(request): Body<ImportReque
     if !path.is_absolute() {
         return Err(bad_path(format!("`path` must be absolute; it is `{}`", request.path)));
     }
-    let file = tokio::fs::metadata(&path).await.map_err(|error| bad_path(format!("{}: {error}", request.path)))?;
+    let unreadable = |error| bad_path(format!("{}: {error}", request.path));
+    let mut file = tokio::fs::metadata(&path).await.map_err(unreadable)?;
     if !file.is_file() && !file.is_dir() {
         return Err(bad_path(format!("{} is neither a file nor a folder", request.path)));
+    }
+    if file.is_dir()
+        && let Ok(weights) = tokio::fs::metadata(path.join("model.safetensors")).await
+    {
+        // Nearly all of what the folder becomes.
+        file = weights;
     }
     let template = request.template.as_deref().map(crate::ollama::create::jinja).transpose()?;
     crate::ollama::create::check(template.as_deref(), request.parameters.as_ref())?;
