@@ -7,4 +7,5 @@ mod crash;
 mod dialects;
 mod load;
 mod observe;
+mod providers;
 mod routes;

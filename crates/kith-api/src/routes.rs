@@ -5,6 +5,7 @@ mod events;
 mod library;
 mod ollama;
 mod openai;
+mod providers;
 mod system;
 
 pub(crate) use system::process_memory;
@@ -77,6 +78,12 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Inf, routes!(openai::completions))
         .add(Level::Loopback, Std, routes!(openai::models))
         .add(Level::Loopback, Std, routes!(openai::model))
+        .add(Level::User, Std, routes!(providers::list))
+        .add(Level::Admin, Adm, routes!(providers::update))
+        .add(Level::User, Std, routes!(providers::models))
+        .add(Level::User, Std, routes!(providers::health))
+        .add(Level::Admin, Adm, routes!(providers::model_status))
+        .add(Level::User, Std, routes!(providers::claude_subscription))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -1,8 +1,10 @@
 //! From a request to its answer: find the model, wait for a turn, load it, lay out the prompt, run the engine, shape what it says.
 
+mod elsewhere;
+
 use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
-    Role, TokenLogprob, ToolChoice, constraint,
+    Providers, Role, TokenLogprob, ToolChoice, constraint,
     gate::Full,
     options::{self, Effective},
     reasoning::{self, ReasoningParser},
@@ -65,6 +67,8 @@ pub struct InferenceParts {
     pub events: Events,
     /// Fills buffers with random bytes, for seeds and the ids of tool calls.
     pub random: Random,
+    /// Who answers for models named `provider/model`; `None` keeps every prompt on this machine.
+    pub providers: Option<Arc<Providers>>,
 }
 
 /// Answers prompts on this node.
@@ -76,6 +80,7 @@ pub struct Inference {
     clock: Arc<dyn Clock>,
     events: Events,
     random: Random,
+    providers: Option<Arc<Providers>>,
 }
 
 /// A prompt in the model's own layout.
@@ -100,6 +105,7 @@ impl Inference {
             clock: parts.clock,
             events: parts.events,
             random: parts.random,
+            providers: parts.providers,
         })
     }
 
@@ -110,14 +116,14 @@ impl Inference {
         context: Option<u32>,
         keep_alive: Option<KeepAlive>,
     ) -> Result<Loading, InferenceError> {
-        let card = self.catalogue.find(model).await?;
+        let card = self.at_home(model).await?;
         let (_used, load) = self.residency.get(Arc::clone(&card), context, keep_alive).await?;
         Ok(Loading { card, load })
     }
 
     /// Unloads a model now; its running answers end with [`InferenceError::Unloaded`]. Says which one, and whether it was loaded.
     pub async fn unload(&self, model: &str) -> Result<(Arc<ModelCard>, bool), InferenceError> {
-        let card = self.catalogue.find(model).await?;
+        let card = self.at_home(model).await?;
         let was = self.residency.unload(&card.name).await;
         Ok((card, was))
     }
@@ -154,6 +160,9 @@ impl Inference {
 
     /// Begins an answer. What is wrong with the request is told here, before the first piece.
     pub async fn generate(&self, request: Generate) -> Result<Answer, InferenceError> {
+        if let Some(route) = self.elsewhere(&request.model).await? {
+            return self.generate_elsewhere(route, &request).await;
+        }
         let mut tally = self.counters.begin();
         let begun = self.begin(request).await;
         match begun {

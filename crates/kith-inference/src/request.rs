@@ -185,6 +185,8 @@ pub struct Generate {
     pub template: Option<String>,
     /// For models that can reason aloud: whether they should. `None` leaves it to the model.
     pub think: Option<bool>,
+    /// How much, in the client's word: `minimal`, `low`, `medium`, `high` or `xhigh`. Models in the library know only whether.
+    pub effort: Option<String>,
 }
 
 impl Generate {
@@ -201,6 +203,7 @@ impl Generate {
             keep_alive: None,
             template: None,
             think: None,
+            effort: None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod bearers;
 pub mod models;
+pub mod providers;
 pub mod settings;
 
 use crate::StoreError;

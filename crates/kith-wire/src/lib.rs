@@ -7,6 +7,7 @@
 mod keep_alive;
 pub mod ollama;
 pub mod openai;
+pub mod providers;
 pub mod system;
 mod union;
 
