@@ -67,12 +67,15 @@ impl Providers {
     /// The models of all providers that have a key. A list older than a minute is told at once and refreshed behind the caller's back.
     pub async fn models(self: &Arc<Self>) -> Arc<CloudModels> {
         if let Some(list) = self.models.last() {
-            if self.clock.now().ms() - list.asked.ms() >= FRESH_MS
+            if self.is_old(&list)
                 && let Ok(turn) = Arc::clone(&self.models.refreshing).try_lock_owned()
             {
                 let providers = Arc::clone(self);
                 tokio::spawn(async move {
-                    providers.refresh().await;
+                    // Between the look and the turn somebody may have been faster.
+                    if providers.models.last().is_none_or(|list| providers.is_old(&list)) {
+                        providers.refresh().await;
+                    }
                     drop(turn);
                 });
             }
@@ -89,6 +92,10 @@ impl Providers {
     /// The models to be listed among the library's own: none unless the owner wants it.
     pub async fn listed(self: &Arc<Self>) -> Vec<CloudModel> {
         if self.list_models { self.models().await.models.clone() } else { Vec::new() }
+    }
+
+    fn is_old(&self, list: &CloudModels) -> bool {
+        self.clock.now().ms() - list.asked.ms() >= FRESH_MS
     }
 
     async fn refresh(&self) -> Arc<CloudModels> {
