@@ -117,7 +117,8 @@ fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_WORD).collect()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::{fs, os::unix::fs::PermissionsExt, time::Instant};
