@@ -81,9 +81,9 @@ impl Providers {
     /// Reads the kept keys.
     ///
     /// # Errors
-    /// Keys cannot be read, or the system offers no encryption.
+    /// Keys cannot be read.
     pub async fn open(parts: ProvidersParts) -> Result<Arc<Self>, KeyStoreError> {
-        let wire = Wire::new(parts.bounds, Arc::clone(&parts.clock)).map_err(|error| KeyStoreError::Failed(error.to_string()))?;
+        let wire = Wire::new(parts.bounds, Arc::clone(&parts.clock));
         let mut kept = HashMap::new();
         for one in parts.store.load().await? {
             // A provider of a later release stays in the file, untouched.

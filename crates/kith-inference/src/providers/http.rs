@@ -89,8 +89,8 @@ fn is_loopback(url: &Url) -> bool {
 
 /// The two clients: one for the world, one for this machine, which no proxy stands before.
 pub(super) struct Wire {
-    outside: Client,
-    inside: Client,
+    outside: Option<Client>,
+    inside: Option<Client>,
     bounds: ProviderBounds,
     running: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -123,8 +123,8 @@ impl Body {
 }
 
 impl Wire {
-    /// Makes the clients.
-    pub fn new(bounds: ProviderBounds, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    /// Makes the clients. On a machine without certificate authorities no provider can be reached, yet all else works.
+    pub fn new(bounds: ProviderBounds, clock: Arc<dyn Clock>) -> Self {
         let builder = || {
             Client::builder()
                 .connect_timeout(bounds.connect)
@@ -132,18 +132,22 @@ impl Wire {
                 .redirect(Policy::none())
                 .user_agent(concat!("kith/", env!("CARGO_PKG_VERSION")))
         };
-        Ok(Self {
-            outside: builder().https_only(true).build()?,
-            inside: builder().no_proxy().build()?,
+        let made = |client: Result<Client, reqwest::Error>| {
+            client.inspect_err(|error| tracing::warn!(%error, "no connection to cloud providers can be made")).ok()
+        };
+        Self {
+            outside: made(builder().https_only(true).build()),
+            inside: made(builder().no_proxy().build()),
             running: Arc::new(Semaphore::new(bounds.running)),
             bounds,
             clock,
-        })
+        }
     }
 
     fn request(&self, target: &Target, path: &str, body: Option<&Value>) -> Result<RequestBuilder, ProviderFault> {
         let url = Url::parse(&format!("{}{path}", target.base)).map_err(|_| ProviderFault::Unreachable)?;
         let client = if is_loopback(&url) { &self.inside } else { &self.outside };
+        let client = client.as_ref().ok_or(ProviderFault::Unreachable)?;
         let request = match body {
             Some(body) => client.post(url).json(body),
             None => client.get(url),
@@ -313,7 +317,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_read_in_both_forms_and_is_bounded() {
-        let wire = Wire::new(ProviderBounds::default(), Arc::new(SystemClock)).unwrap();
+        let wire = Wire::new(ProviderBounds::default(), Arc::new(SystemClock));
         assert_eq!(wire.retry_after("7"), Some(Duration::from_secs(7)));
         assert_eq!(wire.retry_after("99999999"), Some(MAX_RETRY_AFTER));
         assert_eq!(wire.retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
