@@ -11,5 +11,6 @@ mod dialects;
 mod embeddings;
 mod load;
 mod observe;
+mod providers;
 mod routes;
 mod shapes;

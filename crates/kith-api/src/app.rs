@@ -3,7 +3,7 @@
 use crate::{metrics::Metrics, table::Route};
 use kith_access::Access;
 use kith_events::Events;
-use kith_inference::Inference;
+use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
 use kith_models::{Adapters, Library};
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
@@ -71,6 +71,8 @@ pub struct AppParts {
     pub build: BuildInfo,
     /// Cancelled when the node is to stop.
     pub stop: CancellationToken,
+    /// The cloud providers.
+    pub providers: Arc<Providers>,
 }
 
 /// Everything handlers can reach.
@@ -86,6 +88,7 @@ pub struct App {
     pub(crate) settings: Settings,
     pub(crate) build: BuildInfo,
     pub(crate) stop: CancellationToken,
+    pub(crate) providers: Arc<Providers>,
     pub(crate) metrics: Metrics,
     pub(crate) started: Timestamp,
     pub(crate) routes: OnceLock<Vec<Route>>,
@@ -110,6 +113,7 @@ impl App {
             settings: parts.settings,
             build: parts.build,
             stop: parts.stop,
+            providers: parts.providers,
             metrics: Metrics::new(),
             routes: OnceLock::new(),
             document: OnceLock::new(),

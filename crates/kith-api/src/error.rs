@@ -7,11 +7,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use kith_access::AccessError;
-use kith_inference::InferenceError;
+use kith_inference::{InferenceError, ProviderFault};
 use kith_models::ModelError;
 use kith_store::StoreError;
 use kith_types::{Code, Family, RequestId, Timestamp};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Why a request failed: a code, a sentence for people, and where known the field at fault.
 #[derive(Debug, Clone, PartialEq)]
@@ -218,6 +219,29 @@ impl From<InferenceError> for ApiError {
             InferenceError::Unloaded(_) => Self { retry_after: Some(1), ..Self::new(Code::Overloaded, message) },
             InferenceError::Stopping => Self::new(Code::ShuttingDown, message),
             InferenceError::Failed(_) => Self::new(Code::EngineFailed, message),
+            InferenceError::Provider { fault, .. } => provider_error(&fault, message),
+        }
+    }
+}
+
+/// Where the fault lies, seen from the client: its request, this node's settings, or somebody beyond.
+fn provider_error(fault: &ProviderFault, message: String) -> ApiError {
+    let wait = |wish: &Option<Duration>| Some(wish.map_or(1, |wish| wish.as_secs().max(1)));
+    match fault {
+        ProviderFault::NotConfigured => ApiError::new(Code::NotConfigured, message).with_field("model"),
+        ProviderFault::NoSuchModel(_) => ApiError::new(Code::ModelNotFound, message).with_field("model"),
+        ProviderFault::Rejected(_) => ApiError::new(Code::InvalidRequest, message),
+        ProviderFault::Withheld(_) => ApiError::new(Code::UnsupportedByModel, message),
+        ProviderFault::RateLimited { retry_after, .. } => {
+            ApiError { retry_after: wait(retry_after), ..ApiError::new(Code::RateLimited, message) }
+        }
+        ProviderFault::Overloaded { retry_after } => {
+            ApiError { retry_after: wait(retry_after), ..ApiError::new(Code::Overloaded, message) }
+        }
+        ProviderFault::Busy(_) => ApiError { retry_after: Some(1), ..ApiError::new(Code::Overloaded, message) },
+        ProviderFault::Timeout(_) => ApiError::new(Code::UpstreamTimeout, message),
+        ProviderFault::KeyRefused | ProviderFault::Unreachable | ProviderFault::Failed(_) | ProviderFault::Broken(_) => {
+            ApiError::new(Code::UpstreamFailed, message)
         }
     }
 }

@@ -10,6 +10,7 @@ mod library;
 mod model;
 mod ollama;
 mod openai;
+mod providers;
 mod system;
 
 pub(crate) use system::process_memory;
@@ -106,6 +107,12 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Inf, routes!(embeddings::openai_embeddings))
         .add(Level::Loopback, Inf, routes!(embeddings::embed))
         .add(Level::Loopback, Inf, routes!(embeddings::embeddings))
+        .add(Level::User, Std, routes!(providers::list))
+        .add(Level::Admin, Adm, routes!(providers::update))
+        .add(Level::User, Std, routes!(providers::models))
+        .add(Level::User, Std, routes!(providers::health))
+        .add(Level::Admin, Adm, routes!(providers::model_status))
+        .add(Level::User, Std, routes!(providers::claude_subscription))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -1,12 +1,13 @@
 //! From a request to its answer: find the model, wait for a turn, load it, lay out the prompt, run the engine, shape what it says.
 
+mod elsewhere;
 mod embed;
 
 pub use embed::{Embed, Embeddings, MAX_EMBED_BYTES, MAX_EMBED_INPUTS};
 
 use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
-    Role, TokenLogprob, Tool, ToolChoice, constraint,
+    Providers, Role, TokenLogprob, Tool, ToolChoice, constraint,
     gate::Full,
     options::{self, Effective},
     reasoning::{self, ReasoningParser},
@@ -69,6 +70,8 @@ pub struct InferenceParts {
     pub events: Events,
     /// Fills buffers with random bytes, for seeds and the ids of tool calls.
     pub random: Random,
+    /// Who answers for models named `provider/model`; `None` keeps every prompt on this machine.
+    pub providers: Option<Arc<Providers>>,
 }
 
 /// Answers prompts on this node.
@@ -80,6 +83,7 @@ pub struct Inference {
     clock: Arc<dyn Clock>,
     events: Events,
     random: Random,
+    providers: Option<Arc<Providers>>,
 }
 
 /// A prompt in the model's own layout.
@@ -104,6 +108,7 @@ impl Inference {
             clock: parts.clock,
             events: parts.events,
             random: parts.random,
+            providers: parts.providers,
         })
     }
 
@@ -114,14 +119,14 @@ impl Inference {
         context: Option<u32>,
         keep_alive: Option<KeepAlive>,
     ) -> Result<Loading, InferenceError> {
-        let card = self.catalogue.find(model).await?;
+        let card = self.at_home(model).await?;
         let (_used, load) = self.residency.get(Arc::clone(&card), context, keep_alive).await?;
         Ok(Loading { card, load })
     }
 
     /// Unloads a model now; its running answers end with [`InferenceError::Unloaded`]. Says which one, and whether it was loaded.
     pub async fn unload(&self, model: &str) -> Result<(Arc<ModelCard>, bool), InferenceError> {
-        let card = self.catalogue.find(model).await?;
+        let card = self.at_home(model).await?;
         let was = self.residency.unload(&card.name).await;
         Ok((card, was))
     }
@@ -168,6 +173,9 @@ impl Inference {
 
     /// Begins an answer. What is wrong with the request is told here, before the first piece.
     pub async fn generate(&self, request: Generate) -> Result<Answer, InferenceError> {
+        if let Some(route) = self.elsewhere(&request.model).await? {
+            return self.generate_elsewhere(route, &request).await;
+        }
         let mut tally = self.counters.begin();
         let begun = self.begin(request).await;
         match begun {

@@ -2,9 +2,9 @@
 
 use crate::{InferenceError, Message};
 use async_trait::async_trait;
-use kith_engine::ModelSpec;
+use kith_engine::{ModelFormat, ModelSpec};
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// A model in the library, as far as answering prompts goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,33 @@ pub struct ModelCard {
     pub vision: bool,
     /// Messages of its own that open every conversation.
     pub messages: Vec<Message>,
+}
+
+impl ModelCard {
+    /// The card of a model that answers elsewhere: its name, and nothing an engine could load.
+    pub(crate) fn elsewhere(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: String::new(),
+            spec: ModelSpec {
+                name: name.to_owned(),
+                path: PathBuf::new(),
+                format: ModelFormat::Gguf,
+                architecture: String::new(),
+                size_bytes: 0,
+                context: None,
+                parallel: 1,
+            },
+            context_length: 0,
+            template: None,
+            bos: None,
+            eos: None,
+            add_bos: false,
+            system: None,
+            parameters: Map::new(),
+            vision: false,
+        }
+    }
 }
 
 /// Finds models by name.

@@ -1,5 +1,6 @@
 //! Why a prompt could not be answered.
 
+use crate::ProviderFault;
 use std::time::Duration;
 
 /// What the caller can do about it is the variant.
@@ -82,4 +83,12 @@ pub enum InferenceError {
     /// The engine failed; the log has the details.
     #[error("the engine failed on this request")]
     Failed(String),
+    /// The provider that the model's name names did not answer; the fault says what can be done.
+    #[error("{}", fault.told(provider))]
+    Provider {
+        /// The provider's name for people.
+        provider: &'static str,
+        /// What is the matter.
+        fault: ProviderFault,
+    },
 }

@@ -187,6 +187,8 @@ pub struct Generate {
     pub think: Option<bool>,
     /// The adapter (LoRA) that the model is to answer with.
     pub lora_adapter: Option<String>,
+    /// How much, in the client's word: `minimal`, `low`, `medium`, `high` or `xhigh`. Models in the library know only whether.
+    pub effort: Option<String>,
 }
 
 impl Generate {
@@ -204,6 +206,7 @@ impl Generate {
             template: None,
             think: None,
             lora_adapter: None,
+            effort: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! The node's configuration: defaults, then DIR/config.toml, then the environment, then the command line.
 
 use kith_access::Limits;
-use kith_inference::{Bounds, KeepAlive};
+use kith_inference::{Bounds, KeepAlive, Secret, provider_variables};
 use kith_keys::KeyProvider;
 use serde::Deserialize;
 use std::{
@@ -59,6 +59,7 @@ struct File {
     limits: LimitsTable,
     inference: InferenceTable,
     keys: KeysTable,
+    providers: ProvidersTable,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -100,6 +101,13 @@ struct KeysTable {
     provider: Option<String>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ProvidersTable {
+    env: bool,
+    list_models: bool,
+}
+
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -134,6 +142,10 @@ pub struct Config {
     pub inference: Bounds,
     /// Where the sealing key lies.
     pub key_provider: KeyProvider,
+    /// Keys of cloud providers that the environment has, by the provider's name; none unless `providers.env` allows it.
+    pub provider_keys: Vec<(String, Secret)>,
+    /// Whether lists of models have the cloud providers' models too.
+    pub list_cloud_models: bool,
 }
 
 /// Reads variables; the process's own in the product, made up in tests.
@@ -204,8 +216,15 @@ impl Config {
             key_provider: provider
                 .parse()
                 .map_err(|_| value("keys.provider", format!("`{provider}` is not `auto` or `file`")))?,
+            provider_keys: if file.providers.env { provider_keys(env)? } else { Vec::new() },
+            list_cloud_models: file.providers.list_models,
         })
     }
+}
+
+fn provider_keys(env: Environment<'_>) -> Result<Vec<(String, Secret)>, ConfigError> {
+    let named = provider_variables().filter_map(|(name, variable)| Some((name, variable, env(variable)?)));
+    named.map(|(name, variable, text)| Ok((name.to_owned(), Secret::parse(&text).map_err(|why| value(variable, why))?))).collect()
 }
 
 fn bounds(table: &InferenceTable, machine_memory: u64) -> Result<Bounds, ConfigError> {
@@ -311,6 +330,18 @@ mod tests {
             let error = load(toml, &Overrides::default(), &[]).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn keys_of_providers_are_read_from_the_environment_only_where_the_file_allows_it() {
+        let vars = [("OPENAI_API_KEY", "sk-env"), ("GROQ_API_KEY", "gsk-env")];
+        assert_eq!(load("", &Overrides::default(), &vars).unwrap().provider_keys, []);
+        let config = load("[providers]\nenv = true", &Overrides::default(), &vars).unwrap();
+        let keys: Vec<_> = config.provider_keys.iter().map(|(name, key)| (name.as_str(), key.expose())).collect();
+        assert_eq!(keys, [("openai", "sk-env"), ("groq", "gsk-env")]);
+        assert!(!format!("{config:?}").contains("sk-env"));
+        let bad = load("[providers]\nenv = true", &Overrides::default(), &[("GROQ_API_KEY", "two words")]).unwrap_err();
+        assert!(bad.to_string().contains("GROQ_API_KEY") && !bad.to_string().contains("two words"), "{bad}");
     }
 
     #[test]

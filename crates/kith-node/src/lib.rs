@@ -3,6 +3,7 @@
 mod config;
 mod node;
 mod ports;
+mod provider_keys;
 mod record;
 pub mod tokens;
 

@@ -3,6 +3,7 @@
 use crate::{
     config::{Config, ConfigError},
     ports::{InferenceHolds, LibraryCatalogue},
+    provider_keys::SealedKeys,
     record::NodeRecord,
 };
 use fs4::fs_std::FileExt;
@@ -12,7 +13,7 @@ use kith_blobs::{BlobError, Blobs};
 use kith_engine::Engine;
 use kith_engine_mistral::{EncoderEngine, MistralEngine};
 use kith_events::Events;
-use kith_inference::{Inference, InferenceParts};
+use kith_inference::{Inference, InferenceParts, KeyStoreError, ProviderBounds, Providers, ProvidersParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
 use kith_models::{Adapters, Derived, Library, ModelError};
 use kith_store::{Store, StoreError};
@@ -81,6 +82,9 @@ pub enum StartError {
     /// Access cannot be set up.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The keys of cloud providers cannot be read.
+    #[error("the keys of cloud providers cannot be read: {0}")]
+    Providers(#[from] KeyStoreError),
 }
 
 /// What this binary was built from.
@@ -167,11 +171,11 @@ impl Node {
         let (dir, provider, random) = (config.data_dir.clone(), config.key_provider, Arc::clone(&entropy));
         let keys = tokio::task::spawn_blocking(move || {
             let sealer = Sealer::load_or_create(&dir, provider, random)?;
-            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer.sealed_by()))
+            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer))
         });
         let store = Store::open(&config.data_dir.join("kith.db")).await?;
         let blobs = Blobs::open(&config.data_dir.join("blobs")).await?;
-        let (identity, sealed_by) = keys
+        let (identity, sealer) = keys
             .await
             .map_err(|error| StartError::Folder { path: config.data_dir.clone(), error: io::Error::other(error) })??;
 
@@ -180,6 +184,15 @@ impl Node {
         let derived = Derived::at(config.data_dir.join("derived"), Arc::clone(&clock), holds.clone());
         let library = Arc::new(Library::open(store.clone(), blobs, Arc::clone(&clock), Arc::new(derived.clone())));
         let adapters = Adapters::new(Library::clone(&library), derived, config.data_dir.join("adapters"));
+        let sealed_by = sealer.sealed_by();
+        let providers = Providers::open(ProvidersParts {
+            store: Arc::new(SealedKeys::new(store.clone(), sealer)),
+            environment: config.provider_keys.clone(),
+            list_models: config.list_cloud_models,
+            bounds: ProviderBounds::default(),
+            clock: Arc::clone(&clock),
+        })
+        .await?;
         let random = Arc::clone(&entropy);
         let inference = Inference::new(InferenceParts {
             engines,
@@ -192,6 +205,7 @@ impl Node {
                     tracing::error!(%error, "no random bytes: ids and seeds repeat");
                 }
             }),
+            providers: Some(Arc::clone(&providers)),
         });
         let _ = holds.0.set(Arc::downgrade(&inference));
         let admin_token = AdminTokenFile::create(&config.data_dir, entropy.as_ref())?;
@@ -228,6 +242,7 @@ impl Node {
             },
             build: build_info(),
             stop: stop.clone(),
+            providers,
         });
         let listeners = bind(&config).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();

@@ -12,4 +12,5 @@ pub use tables::{
     bearers::{Bearer, BearerKind},
     models::ModelRow,
     uploads::UploadRow,
+    providers::ProviderRow,
 };

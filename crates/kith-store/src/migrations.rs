@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "models", include_str!("../migrations/0003_models.sql")),
     (5, "model_origins", include_str!("../migrations/0005_model_origins.sql")),
     (6, "adapters", include_str!("../migrations/0006_adapters.sql")),
+    (7, "providers", include_str!("../migrations/0007_providers.sql")),
 ];
 
 /// The number of the schema that this build writes.

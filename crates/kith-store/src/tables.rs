@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod bearers;
 pub mod models;
+pub mod providers;
 pub mod settings;
 pub mod uploads;
 

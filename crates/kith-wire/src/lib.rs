@@ -8,6 +8,7 @@ mod keep_alive;
 pub mod models;
 pub mod ollama;
 pub mod openai;
+pub mod providers;
 pub mod system;
 mod union;
 

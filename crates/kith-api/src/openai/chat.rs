@@ -50,6 +50,7 @@ pub(crate) fn chat(request: wire::ChatCompletionRequest) -> Result<Chat, FieldEr
     generate.keep_alive = checks::keep_alive(request.keep_alive)?;
     generate.think = think(request.reasoning_effort.as_deref())?;
     generate.lora_adapter = checks::adapter(request.lora_adapter);
+    generate.effort = request.reasoning_effort.filter(|word| word != "none");
     Ok(Chat {
         logprobs: generate.options.logprobs.is_some(),
         generates: options::repeated(generate, n),

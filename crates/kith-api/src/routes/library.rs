@@ -7,7 +7,7 @@ use crate::{
     stream::{json_line, ndjson},
 };
 use axum::{Json, extract::State, http::StatusCode, response::Response};
-use kith_inference::LoadedModel;
+use kith_inference::{CloudModel, LoadedModel};
 use kith_models::{Model, Overrides};
 use kith_types::{Code, ModelName, Timestamp};
 use kith_wire::{
@@ -33,7 +33,7 @@ fn details(model: &Model) -> Details {
     }
 }
 
-/// The models in the library, the last changed first.
+/// The models in the library, the last changed first; those of cloud providers after them if `providers.list_models` is set.
 #[utoipa::path(get, path = "/api/tags", tag = "models", responses((status = 200, body = TagsResponse)))]
 pub async fn tags(State(app): State<Arc<App>>) -> Result<Json<TagsResponse>, ApiError> {
     let models = app.library.list().await?;
@@ -46,7 +46,22 @@ pub async fn tags(State(app): State<Arc<App>>) -> Result<Json<TagsResponse>, Api
         details: details(model),
         status: Some("available".into()),
     });
-    Ok(Json(TagsResponse { models: models.collect() }))
+    let cloud = app.providers.listed().await;
+    Ok(Json(TagsResponse { models: models.chain(cloud.iter().map(summary_elsewhere)).collect() }))
+}
+
+/// A cloud provider's model: nothing of it lies here, and what it is made of is not told.
+fn summary_elsewhere(model: &CloudModel) -> ModelSummary {
+    let name = format!("{}/{}", model.provider, model.id);
+    ModelSummary {
+        model: name.clone(),
+        name,
+        modified_at: model.created.unwrap_or_default().rfc3339(),
+        size: 0,
+        digest: String::new(),
+        details: Details::default(),
+        status: Some("remote".into()),
+    }
 }
 
 /// All that is known of one model.
