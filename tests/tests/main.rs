@@ -8,3 +8,4 @@ mod dialects;
 mod load;
 mod observe;
 mod routes;
+mod sources;

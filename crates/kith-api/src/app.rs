@@ -5,7 +5,7 @@ use kith_access::Access;
 use kith_events::Events;
 use kith_inference::Inference;
 use kith_keys::Entropy;
-use kith_models::Library;
+use kith_models::{Downloads, Library};
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
     net::SocketAddr,
@@ -69,6 +69,10 @@ pub struct AppParts {
     pub build: BuildInfo,
     /// Cancelled when the node is to stop.
     pub stop: CancellationToken,
+    /// Where models come from.
+    pub downloads: Downloads,
+    /// Bytes of memory that models may hold.
+    pub model_memory: u64,
 }
 
 /// Everything handlers can reach.
@@ -83,6 +87,8 @@ pub struct App {
     pub(crate) settings: Settings,
     pub(crate) build: BuildInfo,
     pub(crate) stop: CancellationToken,
+    pub(crate) downloads: Downloads,
+    pub(crate) model_memory: u64,
     pub(crate) metrics: Metrics,
     pub(crate) started: Timestamp,
     pub(crate) routes: OnceLock<Vec<Route>>,
@@ -106,6 +112,8 @@ impl App {
             settings: parts.settings,
             build: parts.build,
             stop: parts.stop,
+            downloads: parts.downloads,
+            model_memory: parts.model_memory,
             metrics: Metrics::new(),
             routes: OnceLock::new(),
             document: OnceLock::new(),

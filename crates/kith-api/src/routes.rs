@@ -1,10 +1,13 @@
 //! All routes. What a route may be called by stands here, beside its handler; everything else about it stands at the handler.
 
 mod auth;
+mod downloads;
 mod events;
+mod hub;
 mod library;
 mod ollama;
 mod openai;
+mod pull;
 mod system;
 
 pub(crate) use system::process_memory;
@@ -77,6 +80,17 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Inf, routes!(openai::completions))
         .add(Level::Loopback, Std, routes!(openai::models))
         .add(Level::Loopback, Std, routes!(openai::model))
+        .add(Level::Loopback, Std, routes!(pull::pull))
+        .add(Level::Loopback, Std, routes!(pull::push))
+        .add(Level::Loopback, Std, routes!(pull::pull_progress))
+        .add(Level::User, Std, routes!(downloads::list))
+        .add(Level::Admin, Adm, routes!(downloads::cancel))
+        .add(Level::Admin, Adm, routes!(downloads::add))
+        .add(Level::User, Std, routes!(downloads::status))
+        .add(Level::User, Std, routes!(hub::search))
+        .add(Level::User, Std, routes!(hub::probe))
+        .add(Level::User, Std, routes!(hub::source))
+        .add(Level::Admin, Adm, routes!(hub::download_shards))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

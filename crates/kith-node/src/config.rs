@@ -3,6 +3,7 @@
 use kith_access::Limits;
 use kith_inference::{Bounds, KeepAlive};
 use kith_keys::KeyProvider;
+use kith_models::Sources;
 use serde::Deserialize;
 use std::{
     fs,
@@ -59,6 +60,7 @@ struct File {
     limits: LimitsTable,
     inference: InferenceTable,
     keys: KeysTable,
+    sources: SourcesTable,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -100,6 +102,16 @@ struct KeysTable {
     provider: Option<String>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SourcesTable {
+    hf_endpoint: Option<String>,
+    hf_token: Option<String>,
+    registry: Option<String>,
+    registry_user: Option<String>,
+    registry_password: Option<String>,
+}
+
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -134,6 +146,8 @@ pub struct Config {
     pub inference: Bounds,
     /// Where the sealing key lies.
     pub key_provider: KeyProvider,
+    /// Where models come from.
+    pub sources: Sources,
 }
 
 /// Reads variables; the process's own in the product, made up in tests.
@@ -204,6 +218,7 @@ impl Config {
             key_provider: provider
                 .parse()
                 .map_err(|_| value("keys.provider", format!("`{provider}` is not `auto` or `file`")))?,
+            sources: sources(file.sources, env),
         })
     }
 }
@@ -225,6 +240,16 @@ fn bounds(table: &InferenceTable, machine_memory: u64) -> Result<Bounds, ConfigE
     };
     let memory = table.memory_mib.map_or(machine_memory / 100 * MEMORY_PERCENT, |mib| mib.saturating_mul(1 << 20));
     Ok(Bounds { memory, parallel, context, keep_alive })
+}
+
+fn sources(table: SourcesTable, env: Environment<'_>) -> Sources {
+    let user = env("KITH_REGISTRY_USER").or(table.registry_user);
+    Sources {
+        hub: env("HF_ENDPOINT").or(table.hf_endpoint),
+        hub_token: env("HF_TOKEN").or(table.hf_token),
+        registry: env("KITH_REGISTRY").or(table.registry),
+        registry_credentials: user.zip(env("KITH_REGISTRY_PASSWORD").or(table.registry_password)),
+    }
 }
 
 fn parse_host(setting: &str, text: &str) -> Result<IpAddr, ConfigError> {

@@ -14,7 +14,7 @@ use kith_engine_mistral::MistralEngine;
 use kith_events::Events;
 use kith_inference::{Inference, InferenceParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
-use kith_models::{Library, ModelError};
+use kith_models::{Downloads, DownloadsParts, Library, ModelError, SourceError, downloads::Bounds};
 use kith_store::{Store, StoreError};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
@@ -79,6 +79,9 @@ pub enum StartError {
     /// Access cannot be set up.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// A source of models is no address.
+    #[error(transparent)]
+    Sources(#[from] SourceError),
 }
 
 /// What this binary was built from.
@@ -141,6 +144,7 @@ pub struct Node {
     node_id: NodeId,
     app: Arc<App>,
     inference: Arc<Inference>,
+    downloads: Downloads,
     store: Store,
     stop: CancellationToken,
     serving: JoinSet<()>,
@@ -175,7 +179,7 @@ impl Node {
 
         let events = Events::new(Arc::clone(&clock));
         let holds = Arc::new(InferenceHolds::default());
-        let library = Arc::new(Library::open(store.clone(), blobs, Arc::clone(&clock), holds.clone()));
+        let library = Arc::new(Library::open(store.clone(), blobs.clone(), Arc::clone(&clock), holds.clone()));
         let random = Arc::clone(&entropy);
         let inference = Inference::new(InferenceParts {
             engines,
@@ -204,6 +208,21 @@ impl Node {
         })
         .with_process_token(&admin_token);
 
+        let random = Arc::clone(&entropy);
+        let downloads = Downloads::new(DownloadsParts {
+            library: Arc::clone(&library),
+            blobs,
+            sources: config.sources.clone(),
+            bounds: Bounds::default(),
+            clock: Arc::clone(&clock),
+            events: events.clone(),
+            random: Arc::new(move |bytes: &mut [u8]| {
+                if let Err(error) = random.fill(bytes) {
+                    tracing::error!(%error, "no random bytes: pauses between tries repeat");
+                }
+            }),
+        })?;
+
         let stop = CancellationToken::new();
         let app = App::new(AppParts {
             access: Arc::new(access),
@@ -223,6 +242,8 @@ impl Node {
             },
             build: build_info(),
             stop: stop.clone(),
+            downloads: downloads.clone(),
+            model_memory: config.inference.memory,
         });
         let listeners = bind(&config).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -235,13 +256,14 @@ impl Node {
         }
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
-        tokio::spawn(clean(Arc::downgrade(&library)));
+        tokio::spawn(clean(Arc::downgrade(&library), downloads.clone()));
         events.publish("node.started", json!({"url": url}));
         Ok(Self {
             url,
             node_id: identity.node_id().clone(),
             app,
             inference,
+            downloads,
             store,
             stop,
             serving,
@@ -277,6 +299,7 @@ impl Node {
         self.stop.cancel();
         let orderly = async {
             while self.serving.join_next().await.is_some() {}
+            self.downloads.stop().await;
             self.inference.stop().await;
             self.store.close().await;
         };
@@ -288,8 +311,11 @@ impl Node {
 }
 
 /// Removes what a crash left behind. In the background: a node is ready without it.
-async fn clean(library: Weak<Library>) {
+async fn clean(library: Weak<Library>, downloads: Downloads) {
     let Some(library) = library.upgrade() else { return };
+    if let Err(error) = downloads.clean().await {
+        tracing::warn!(%error, "the bytes of old downloads could not be removed");
+    }
     match library.clean().await {
         Ok(collected) if collected.files > 0 => {
             tracing::info!(files = collected.files, bytes = collected.bytes, "removed files that nothing names");

@@ -85,6 +85,10 @@ codes! {
     ShuttingDown = "SHUTTING_DOWN" => 503,
     /// The disk or the quota is full.
     StorageFull = "STORAGE_FULL" => 507,
+    /// The hub or registry refuses, or wants other credentials.
+    SourceRefused = "SOURCE_REFUSED" => 502,
+    /// The hub or registry cannot be reached, broke off, or answered what cannot be right.
+    SourceFailed = "SOURCE_FAILED" => 502,
 }
 
 #[cfg(test)]

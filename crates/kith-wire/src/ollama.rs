@@ -6,6 +6,7 @@ mod answer;
 mod library;
 mod options;
 mod request;
+mod transfer;
 
 pub use answer::{AnswerMessage, ChatResponse, GenerateResponse, Metrics, TokenLogprob, TopLogprob};
 pub use library::{
@@ -14,6 +15,7 @@ pub use library::{
 };
 pub use options::Options;
 pub use request::{ChatRequest, Format, Function, FunctionCall, GenerateRequest, Message, Role, Think, Tool, ToolCall};
+pub use transfer::{PullRequest, PushRequest, TransferLine};
 
 #[cfg(test)]
 mod tests;

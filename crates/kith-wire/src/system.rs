@@ -1,14 +1,18 @@
 //! The node's own bodies: health, status, access, errors, events, imports.
 
 mod access;
+mod downloads;
 mod errors;
+mod hub;
 mod status;
 mod work;
 
 pub use access::{
     BootstrapRequest, KeyInfo, KeyList, LoginRequest, MintKeyRequest, MintedKey, SetPasswordRequest, TokenResponse,
 };
+pub use downloads::{Download, DownloadAnswer, DownloadList, DownloadShard, PullProgress};
 pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
+pub use hub::{DownloadShardsRequest, HubProbe, HubRepository, HubShard, HubSource, HubVariant};
 pub use status::{AtRest, Health, NetworkStatus, SystemStatus, TlsStatus, WhoAmI};
 pub use work::{Envelope, ImportProgress, ImportRequest, LoadRequest, UnloadRequest};
 

@@ -6,3 +6,4 @@ pub mod node;
 pub mod run;
 pub mod show;
 pub mod token;
+pub mod transfer;
