@@ -10,6 +10,7 @@ mod push;
 mod queue;
 mod range;
 mod retry;
+mod same;
 mod shards;
 
 pub use item::{FileProgress, Item, Phase};
@@ -22,6 +23,7 @@ use kith_blobs::Blobs;
 use kith_events::Events;
 use kith_types::Clock;
 use queue::Queue;
+use same::Same;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -127,6 +129,7 @@ pub(crate) struct Inner {
     running: Semaphore,
     pushing: Semaphore,
     queue: Mutex<Queue>,
+    same: Same,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -154,6 +157,7 @@ impl Downloads {
                 running: Semaphore::new(parts.bounds.at_once),
                 pushing: Semaphore::new(parts.bounds.at_once),
                 queue: Mutex::default(),
+                same: Same::default(),
                 stop: CancellationToken::new(),
                 tasks: TaskTracker::new(),
             }),

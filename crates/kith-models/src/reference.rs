@@ -1,6 +1,6 @@
 //! Where a name leads: to a repository of the hub, or to a registry.
 
-use crate::SourceError;
+use crate::{SourceError, hub::quant_of};
 use kith_types::ModelName;
 
 /// Hosts that stand for the hub.
@@ -115,6 +115,35 @@ impl Reference {
     }
 }
 
+impl Place {
+    /// Whether both lead to the same model. Names are compared without regard to case, and a file is also meant by its label.
+    pub(crate) fn means(&self, other: &Self) -> bool {
+        let is = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        match (self, other) {
+            (Self::Hub { repo, choice }, Self::Hub { repo: other_repo, choice: other_choice }) => {
+                is(repo, other_repo) && choice.means(other_choice)
+            }
+            (Self::Registry { host, path, tag }, Self::Registry { host: other_host, path: other_path, tag: other_tag }) => {
+                let hosts = match (host, other_host) {
+                    (None, None) => true,
+                    (Some((scheme, host)), Some((other_scheme, other_host))) => scheme == other_scheme && is(host, other_host),
+                    _ => false,
+                };
+                hosts && is(path, other_path) && is(tag, other_tag)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Choice {
+    fn means(&self, other: &Self) -> bool {
+        let (Self::Called(one), Self::Called(two)) = (self, other) else { return self == other };
+        let labelled = |file: &str, label: &str| quant_of(file).is_some_and(|found| found.eq_ignore_ascii_case(label));
+        one.eq_ignore_ascii_case(two) || labelled(one, two) || labelled(two, one)
+    }
+}
+
 fn is_hub(host: &str) -> bool {
     HUB_HOSTS.iter().any(|hub| host.eq_ignore_ascii_case(hub))
 }
@@ -161,6 +190,18 @@ mod tests {
         let file = Reference::file("acme/tiny", "sub/Tiny.Q8_0.gguf", Some("Q8_0")).unwrap();
         assert_eq!(file.name.to_string(), "hf.co/acme/tiny:Q8_0");
         assert_eq!(Reference::file("acme/tiny", "odd.gguf", None).unwrap().name.to_string(), "hf.co/acme/tiny:odd");
+    }
+
+    #[test]
+    fn one_model_may_be_meant_in_several_ways() {
+        let file = |name: &str, label| Reference::file("acme/tiny", name, label).unwrap().place;
+        let hub = |text: &str| parse(&format!("hf.co/{text}")).place;
+        assert!(hub("acme/tiny:q8_0").means(&hub("ACME/Tiny:Q8_0")) && hub("acme/tiny").means(&hub("acme/tiny:latest")));
+        assert!(hub("acme/tiny:Q8_0").means(&file("m.Q8_0.gguf", Some("Q8_0"))));
+        assert!(!hub("acme/tiny:Q8_0").means(&file("other.gguf", Some("Q8_0"))) && !hub("a/b").means(&hub("a/b:Q8_0")));
+        assert!(parse("acme/Tiny").place.means(&parse("ACME/tiny:LATEST").place));
+        assert!(!parse("acme/tiny").place.means(&parse("hub.example/acme/tiny").place));
+        assert!(!parse("acme/tiny").place.means(&hub("acme/tiny")));
     }
 
     #[test]

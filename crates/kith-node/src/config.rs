@@ -339,6 +339,17 @@ mod tests {
     }
 
     #[test]
+    fn sources_are_read_from_the_environment_first_and_their_secrets_are_not_shown() {
+        let toml = "[sources]\nhf_endpoint = \"https://hub.example\"\nhf_token = \"a\"\nregistry_user = \"me\"";
+        let vars = [("HF_TOKEN", "hf_secret"), ("KITH_REGISTRY_PASSWORD", "pass_secret")];
+        let config = load(toml, &Overrides::default(), &vars).unwrap();
+        assert_eq!(config.sources.hub.as_deref(), Some("https://hub.example"));
+        assert_eq!(config.sources.hub_token.as_deref(), Some("hf_secret"));
+        assert_eq!(config.sources.registry_credentials, Some(("me".to_owned(), "pass_secret".to_owned())));
+        assert!(!format!("{config:?}").contains("_secret"));
+    }
+
+    #[test]
     fn an_empty_admin_token_is_none() {
         let config = load("", &Overrides::default(), &[("OLLAMA_ADMIN_TOKEN", "secret")]).unwrap();
         assert_eq!(config.admin_token.as_deref(), Some("secret"));

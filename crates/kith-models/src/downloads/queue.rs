@@ -134,7 +134,7 @@ pub fn follow(inner: &Arc<Inner>, reference: Reference, insecure: bool, detached
     let mut queue = inner.queue();
     let live = queue.active.iter_mut().find(|entry| entry.reference.name == reference.name && !entry.cancel.is_cancelled());
     if let Some(entry) = live {
-        if entry.reference.place != reference.place {
+        if !entry.reference.place.means(&reference.place) {
             return Err(SourceError::Conflict(reference.name.to_string()));
         }
         entry.followers += 1;
@@ -187,6 +187,7 @@ async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure
     progress.phase(Phase::Manifest);
     let plan = patiently(inner, progress, || plan(inner, reference, insecure)).await?;
     progress.files(files(&plan));
+    let _same = inner.same.turn(&plan.weights.key).await;
     let there = match &plan.weights.expect {
         Some(sha256) => inner.library.holding(sha256).await?,
         None => None,
