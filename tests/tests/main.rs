@@ -14,3 +14,4 @@ mod observe;
 mod providers;
 mod routes;
 mod shapes;
+mod sources;

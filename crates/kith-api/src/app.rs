@@ -5,7 +5,7 @@ use kith_access::Access;
 use kith_events::Events;
 use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
-use kith_models::{Adapters, Library};
+use kith_models::{Adapters, Downloads, Library};
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
     net::SocketAddr,
@@ -73,6 +73,10 @@ pub struct AppParts {
     pub stop: CancellationToken,
     /// The cloud providers.
     pub providers: Arc<Providers>,
+    /// Where models come from.
+    pub downloads: Downloads,
+    /// Bytes of memory that models may hold.
+    pub model_memory: u64,
 }
 
 /// Everything handlers can reach.
@@ -89,6 +93,8 @@ pub struct App {
     pub(crate) build: BuildInfo,
     pub(crate) stop: CancellationToken,
     pub(crate) providers: Arc<Providers>,
+    pub(crate) downloads: Downloads,
+    pub(crate) model_memory: u64,
     pub(crate) metrics: Metrics,
     pub(crate) started: Timestamp,
     pub(crate) routes: OnceLock<Vec<Route>>,
@@ -114,6 +120,8 @@ impl App {
             build: parts.build,
             stop: parts.stop,
             providers: parts.providers,
+            downloads: parts.downloads,
+            model_memory: parts.model_memory,
             metrics: Metrics::new(),
             routes: OnceLock::new(),
             document: OnceLock::new(),

@@ -12,8 +12,10 @@ mod ollama;
 mod openai;
 mod routes;
 mod serve;
+mod source_error;
 mod stream;
 mod table;
+mod transfer;
 
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;

@@ -5,12 +5,15 @@ mod admin_models;
 mod auth;
 mod create;
 mod embeddings;
+mod downloads;
 mod events;
+mod hub;
 mod library;
 mod model;
 mod ollama;
 mod openai;
 mod providers;
+mod pull;
 mod system;
 
 pub(crate) use system::process_memory;
@@ -113,6 +116,17 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::User, Std, routes!(providers::health))
         .add(Level::Admin, Adm, routes!(providers::model_status))
         .add(Level::User, Std, routes!(providers::claude_subscription))
+        .add(Level::Loopback, Std, routes!(pull::pull))
+        .add(Level::Loopback, Std, routes!(pull::push))
+        .add(Level::Loopback, Std, routes!(pull::pull_progress))
+        .add(Level::User, Std, routes!(downloads::list))
+        .add(Level::Admin, Adm, routes!(downloads::cancel))
+        .add(Level::Admin, Adm, routes!(downloads::add))
+        .add(Level::User, Std, routes!(downloads::status))
+        .add(Level::User, Std, routes!(hub::search))
+        .add(Level::User, Std, routes!(hub::probe))
+        .add(Level::User, Std, routes!(hub::source))
+        .add(Level::Admin, Adm, routes!(hub::download_shards))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -3,6 +3,7 @@
 use crate::{
     BlobError, Pin,
     intake::{Complete, Incoming, allow_replacing, sync_folder},
+    partial::Turns,
     pins::Pins,
 };
 use kith_types::{Blake3, Sha256};
@@ -35,14 +36,15 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// The open folder of blobs. Clones share it; a second process is refused.
 #[derive(Clone)]
 pub struct Blobs {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    folder: PathBuf,
-    named: PathBuf,
+pub(crate) struct Inner {
+    pub(crate) folder: PathBuf,
+    pub(crate) named: PathBuf,
     temporary: PathBuf,
-    pins: Arc<Pins>,
+    pub(crate) pins: Arc<Pins>,
+    pub(crate) turns: Turns,
     incoming: Arc<Incoming>,
     // Held for its lock.
     _lock: fs::File,
@@ -108,7 +110,15 @@ impl Blobs {
                 tracing::debug!(file = %entry.path().display(), "removing what was left half-written");
                 discard(&entry.path())?;
             }
-            let inner = Inner { folder, named, temporary, pins: Arc::default(), incoming: Arc::default(), _lock: lock };
+            let inner = Inner {
+                folder,
+                named,
+                temporary,
+                pins: Arc::default(),
+                turns: Turns::default(),
+                incoming: Arc::default(),
+                _lock: lock,
+            };
             Ok(Self { inner: Arc::new(inner) })
         })
         .await?

@@ -8,6 +8,9 @@ mod change;
 mod clean;
 mod folder;
 mod policy;
+mod adopt;
+mod change;
+mod find;
 mod port;
 
 pub use bytes::Space;

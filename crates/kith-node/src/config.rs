@@ -3,6 +3,7 @@
 use kith_access::Limits;
 use kith_inference::{Bounds, KeepAlive, Secret, provider_variables};
 use kith_keys::KeyProvider;
+use kith_models::Sources;
 use serde::Deserialize;
 use std::{
     fs,
@@ -60,6 +61,7 @@ struct File {
     inference: InferenceTable,
     keys: KeysTable,
     providers: ProvidersTable,
+    sources: SourcesTable,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -108,6 +110,16 @@ struct ProvidersTable {
     list_models: bool,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SourcesTable {
+    hf_endpoint: Option<String>,
+    hf_token: Option<String>,
+    registry: Option<String>,
+    registry_user: Option<String>,
+    registry_password: Option<String>,
+}
+
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -146,6 +158,8 @@ pub struct Config {
     pub provider_keys: Vec<(String, Secret)>,
     /// Whether lists of models have the cloud providers' models too.
     pub list_cloud_models: bool,
+    /// Where models come from.
+    pub sources: Sources,
 }
 
 /// Reads variables; the process's own in the product, made up in tests.
@@ -218,6 +232,7 @@ impl Config {
                 .map_err(|_| value("keys.provider", format!("`{provider}` is not `auto` or `file`")))?,
             provider_keys: if file.providers.env { provider_keys(env)? } else { Vec::new() },
             list_cloud_models: file.providers.list_models,
+            sources: sources(file.sources, env),
         })
     }
 }
@@ -244,6 +259,16 @@ fn bounds(table: &InferenceTable, machine_memory: u64) -> Result<Bounds, ConfigE
     };
     let memory = table.memory_mib.map_or(machine_memory / 100 * MEMORY_PERCENT, |mib| mib.saturating_mul(1 << 20));
     Ok(Bounds { memory, parallel, context, keep_alive })
+}
+
+fn sources(table: SourcesTable, env: Environment<'_>) -> Sources {
+    let user = env("KITH_REGISTRY_USER").or(table.registry_user);
+    Sources {
+        hub: env("HF_ENDPOINT").or(table.hf_endpoint),
+        hub_token: env("HF_TOKEN").or(table.hf_token),
+        registry: env("KITH_REGISTRY").or(table.registry),
+        registry_credentials: user.zip(env("KITH_REGISTRY_PASSWORD").or(table.registry_password)),
+    }
 }
 
 fn parse_host(setting: &str, text: &str) -> Result<IpAddr, ConfigError> {
@@ -342,6 +367,17 @@ mod tests {
         assert!(!format!("{config:?}").contains("sk-env"));
         let bad = load("[providers]\nenv = true", &Overrides::default(), &[("GROQ_API_KEY", "two words")]).unwrap_err();
         assert!(bad.to_string().contains("GROQ_API_KEY") && !bad.to_string().contains("two words"), "{bad}");
+    }
+
+    #[test]
+    fn sources_are_read_from_the_environment_first_and_their_secrets_are_not_shown() {
+        let toml = "[sources]\nhf_endpoint = \"https://hub.example\"\nhf_token = \"a\"\nregistry_user = \"me\"";
+        let vars = [("HF_TOKEN", "hf_secret"), ("KITH_REGISTRY_PASSWORD", "pass_secret")];
+        let config = load(toml, &Overrides::default(), &vars).unwrap();
+        assert_eq!(config.sources.hub.as_deref(), Some("https://hub.example"));
+        assert_eq!(config.sources.hub_token.as_deref(), Some("hf_secret"));
+        assert_eq!(config.sources.registry_credentials, Some(("me".to_owned(), "pass_secret".to_owned())));
+        assert!(!format!("{config:?}").contains("_secret"));
     }
 
     #[test]

@@ -15,7 +15,9 @@ use kith_engine_mistral::{EncoderEngine, MistralEngine};
 use kith_events::Events;
 use kith_inference::{Inference, InferenceParts, KeyStoreError, ProviderBounds, Providers, ProvidersParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
-use kith_models::{Adapters, Derived, Library, ModelError};
+use kith_models::{
+    Adapters, Derived, Downloads, DownloadsParts, Library, ModelError, SourceError, downloads::Bounds,
+};
 use kith_store::{Store, StoreError};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
@@ -85,6 +87,9 @@ pub enum StartError {
     /// The keys of cloud providers cannot be read.
     #[error("the keys of cloud providers cannot be read: {0}")]
     Providers(#[from] KeyStoreError),
+    /// A source of models is no address.
+    #[error(transparent)]
+    Sources(#[from] SourceError),
 }
 
 /// What this binary was built from.
@@ -147,6 +152,7 @@ pub struct Node {
     node_id: NodeId,
     app: Arc<App>,
     inference: Arc<Inference>,
+    downloads: Downloads,
     store: Store,
     stop: CancellationToken,
     serving: JoinSet<()>,
@@ -182,7 +188,7 @@ impl Node {
         let events = Events::new(Arc::clone(&clock));
         let holds = Arc::new(InferenceHolds::default());
         let derived = Derived::at(config.data_dir.join("derived"), Arc::clone(&clock), holds.clone());
-        let library = Arc::new(Library::open(store.clone(), blobs, Arc::clone(&clock), Arc::new(derived.clone())));
+        let library = Arc::new(Library::open(store.clone(), blobs.clone(), Arc::clone(&clock), Arc::new(derived.clone())));
         let adapters = Adapters::new(Library::clone(&library), derived, config.data_dir.join("adapters"));
         let sealed_by = sealer.sealed_by();
         let providers = Providers::open(ProvidersParts {
@@ -222,6 +228,21 @@ impl Node {
         })
         .with_process_token(&admin_token);
 
+        let random = Arc::clone(&entropy);
+        let downloads = Downloads::new(DownloadsParts {
+            library: Arc::clone(&library),
+            blobs,
+            sources: config.sources.clone(),
+            bounds: Bounds::default(),
+            clock: Arc::clone(&clock),
+            events: events.clone(),
+            random: Arc::new(move |bytes: &mut [u8]| {
+                if let Err(error) = random.fill(bytes) {
+                    tracing::error!(%error, "no random bytes: pauses between tries repeat");
+                }
+            }),
+        })?;
+
         let stop = CancellationToken::new();
         let app = App::new(AppParts {
             access: Arc::new(access),
@@ -243,6 +264,8 @@ impl Node {
             build: build_info(),
             stop: stop.clone(),
             providers,
+            downloads: downloads.clone(),
+            model_memory: config.inference.memory,
         });
         let listeners = bind(&config).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -255,7 +278,7 @@ impl Node {
         }
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
-        let cleaning = clean(Arc::downgrade(&library), adapters);
+        let cleaning = clean(Arc::downgrade(&library), adapters, downloads.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(cleaning));
         events.publish("node.started", json!({"url": url}));
         Ok(Self {
@@ -263,6 +286,7 @@ impl Node {
             node_id: identity.node_id().clone(),
             app,
             inference,
+            downloads,
             store,
             stop,
             serving,
@@ -298,6 +322,7 @@ impl Node {
         self.stop.cancel();
         let orderly = async {
             while self.serving.join_next().await.is_some() {}
+            self.downloads.stop().await;
             self.inference.stop().await;
             self.store.close().await;
         };
@@ -308,10 +333,14 @@ impl Node {
     }
 }
 
-/// Removes what a crash left behind, and uploads that nobody made a model of. In the background: a node is ready without it.
-async fn clean(library: Weak<Library>, adapters: Adapters) {
+/// Removes what a crash left behind, uploads that nobody made a model of, and downloads that nobody went on with. In the background:
+/// a node is ready without it.
+async fn clean(library: Weak<Library>, adapters: Adapters, downloads: Downloads) {
     loop {
         let Some(library) = library.upgrade() else { return };
+        if let Err(error) = downloads.clean().await {
+            tracing::warn!(%error, "the bytes of old downloads could not be removed");
+        }
         match library.clean().await {
             Ok(collected) if collected.files > 0 => {
                 tracing::info!(files = collected.files, bytes = collected.bytes, "removed files that nothing names");

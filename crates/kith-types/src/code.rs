@@ -91,6 +91,10 @@ codes! {
     UpstreamFailed = "UPSTREAM_FAILED" => 502,
     /// Somebody whom the node asked did not answer in time.
     UpstreamTimeout = "UPSTREAM_TIMEOUT" => 504,
+    /// The hub or registry refuses, or wants other credentials.
+    SourceRefused = "SOURCE_REFUSED" => 502,
+    /// The hub or registry cannot be reached, broke off, or answered what cannot be right.
+    SourceFailed = "SOURCE_FAILED" => 502,
 }
 
 #[cfg(test)]

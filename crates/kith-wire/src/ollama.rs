@@ -8,6 +8,7 @@ mod embed;
 mod library;
 mod options;
 mod request;
+mod transfer;
 
 pub use answer::{AnswerMessage, ChatResponse, GenerateResponse, Metrics, TokenLogprob, TopLogprob};
 pub use create::{CopyRequest, CreateRequest, ProgressResponse};
@@ -18,6 +19,7 @@ pub use library::{
 };
 pub use options::Options;
 pub use request::{ChatRequest, Format, Function, FunctionCall, GenerateRequest, Message, Role, Think, Tool, ToolCall};
+pub use transfer::{PullRequest, PushRequest, TransferLine};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 mod access;
 mod adapters;
+mod downloads;
 mod errors;
+mod hub;
 mod status;
 mod work;
 
@@ -10,7 +12,9 @@ pub use access::{
     BootstrapRequest, KeyInfo, KeyList, LoginRequest, MintKeyRequest, MintedKey, SetPasswordRequest, TokenResponse,
 };
 pub use adapters::{AdapterInfo, AdapterList, RegisterAdapterRequest, RegisteredAdapter, RemovedAdapter};
+pub use downloads::{Download, DownloadAnswer, DownloadList, DownloadShard, PullProgress};
 pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
+pub use hub::{DownloadShardsRequest, HubProbe, HubRepository, HubShard, HubSource, HubVariant};
 pub use status::{AtRest, Health, NetworkStatus, SystemStatus, TlsStatus, WhoAmI};
 pub use work::{Envelope, ImportProgress, ImportRequest, LoadRequest, UnloadRequest};
 

@@ -69,6 +69,10 @@ pub enum Command {
     Status,
     /// Tell the version of this program and of the running node
     Version,
+    /// Fetch a model, as smollm2:135m or hf.co/user/repository:Q4_K_M
+    Pull(Transfer),
+    /// Send a model to the registry its name says
+    Push(Transfer),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -206,6 +210,16 @@ pub struct Copy {
     pub destination: String,
 }
 
+/// Options of `pull` and `push`.
+#[derive(Debug, Args)]
+pub struct Transfer {
+    /// The model: name:tag, host/namespace/name:tag, or hf.co/user/repository:QUANT
+    pub model: String,
+    /// Allow plain HTTP to another machine
+    #[arg(long)]
+    pub insecure: bool,
+}
+
 /// Options of `stop`.
 #[derive(Debug, Args)]
 pub struct Stop {
@@ -283,6 +297,9 @@ mod tests {
             "kith status",
             "kith version",
             "kith completions bash",
+            "kith pull smollm2:135m --json",
+            "kith pull hf.co/a/b:Q4_K_M --insecure",
+            "kith push acme/coder:q4",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -303,6 +320,7 @@ mod tests {
             "kith token mint",
             "kith token mint --scope root",
             "kith run",
+            "kith pull",
             "kith run m --num-predict 0 p",
             "kith run m --temperature hot p",
         ] {

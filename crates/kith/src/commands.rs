@@ -7,3 +7,4 @@ pub mod node;
 pub mod run;
 pub mod show;
 pub mod token;
+pub mod transfer;

@@ -14,7 +14,7 @@ mod serve;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
-use commands::{create, import, models, node, run, show, token};
+use commands::{create, import, models, node, run, show, token, transfer};
 use context::Context;
 use error::{CliError, Result};
 use std::{process::ExitCode, time::Duration};
@@ -77,6 +77,8 @@ async fn act(context: &Context, command: Command) -> Result<()> {
         Command::Token(command) => token::token(context, &command).await,
         Command::Status => node::status(context).await,
         Command::Version => node::version(context).await,
+        Command::Pull(options) => transfer::pull(context, &options).await,
+        Command::Push(options) => transfer::push(context, &options).await,
         Command::Completions { shell } => completions(shell),
     }
 }
