@@ -58,6 +58,7 @@ impl ModelCard {
             system: None,
             parameters: Map::new(),
             vision: false,
+            messages: Vec::new(),
         }
     }
 }

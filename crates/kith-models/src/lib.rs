@@ -1,8 +1,8 @@
 //! The library of models on this node: names, files, metadata. Knows nothing of loading or running them.
 
 mod adapters;
-pub mod create;
 mod convert;
+pub mod create;
 mod details;
 pub mod downloads;
 mod error;

@@ -3,14 +3,13 @@
 //! A model exists when its row does. Bytes come before the row and go after it, so a crash leaves at worst bytes without a name,
 //! which the next clean-up removes; never a name without bytes.
 
+mod adopt;
 mod bytes;
 mod change;
 mod clean;
+mod find;
 mod folder;
 mod policy;
-mod adopt;
-mod change;
-mod find;
 mod port;
 
 pub use bytes::Space;

@@ -15,9 +15,7 @@ use kith_engine_mistral::{EncoderEngine, MistralEngine};
 use kith_events::Events;
 use kith_inference::{Inference, InferenceParts, KeyStoreError, ProviderBounds, Providers, ProvidersParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
-use kith_models::{
-    Adapters, Derived, Downloads, DownloadsParts, Library, ModelError, SourceError, downloads::Bounds,
-};
+use kith_models::{Adapters, Derived, Downloads, DownloadsParts, Library, ModelError, SourceError, downloads::Bounds};
 use kith_store::{Store, StoreError};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;

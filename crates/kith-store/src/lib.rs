@@ -11,6 +11,6 @@ pub use tables::{
     adapters::AdapterRow,
     bearers::{Bearer, BearerKind},
     models::ModelRow,
-    uploads::UploadRow,
     providers::ProviderRow,
+    uploads::UploadRow,
 };

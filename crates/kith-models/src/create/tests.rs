@@ -238,11 +238,9 @@ async fn what_is_no_model_and_what_is_not_there_is_told_before_anything_is_made(
     let two = of(Base::Files(vec![("a".into(), digest), ("b".into(), digest)]));
     let error = shelf.library.plan(named("a"), two).await.unwrap_err();
     assert!(error.to_string().contains("give it alone"), "{error}");
-    if adapter::merger().is_none() {
-        let adapted = Recipe { adapters: vec![("lora".into(), digest)], ..of(file(digest)) };
-        let error = shelf.library.plan(named("a"), adapted).await.unwrap_err();
-        assert!(matches!(error, ModelError::Unsupported(_)), "{error}");
-    }
+    let adapted = Recipe { adapters: vec![("lora".into(), digest)], ..of(file(digest)) };
+    let error = shelf.make("a", adapted).await.unwrap_err();
+    assert!(matches!(error, ModelError::BadFile { .. }), "a model is no adapter: {error}");
     assert_eq!(shelf.library.list().await.unwrap(), []);
 }
 

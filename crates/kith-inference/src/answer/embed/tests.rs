@@ -34,6 +34,7 @@ impl Catalogue for Anything {
             system: None,
             parameters: Map::new(),
             vision: false,
+            messages: Vec::new(),
         }))
     }
 }
@@ -47,6 +48,7 @@ fn inference(engine: &ScriptedEngine) -> Arc<Inference> {
         clock: Arc::clone(&clock),
         events: Events::new(clock),
         random: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
+        providers: None,
     })
 }
 
