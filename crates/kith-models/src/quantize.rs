@@ -3,8 +3,11 @@
 //! The arithmetic is that of the reference rounding in `ggml-quants.c` (`quantize_row_…_ref`): the same weights give the same bytes.
 
 mod half;
+mod super_blocks;
 
 pub use half::{bf16_to_f32, f16_to_f32, f32_to_f16};
+
+pub use super_blocks::SUPER_BLOCK;
 
 use crate::gguf::GgmlType;
 
@@ -58,6 +61,16 @@ pub fn read_source(kind: GgmlType, bytes: &[u8], out: &mut Vec<f32>) {
 /// Quantises whole blocks of `weights` to `kind`, onto the end of `out`. What does not fill a block is left out. `None` if `kind` is
 /// no target.
 pub fn quantize(kind: GgmlType, weights: &[f32], out: &mut Vec<u8>) -> Option<()> {
+    let super_block: Option<fn(&[f32; SUPER_BLOCK], &mut Vec<u8>)> = match kind {
+        GgmlType::Q4_K => Some(super_blocks::q4_k),
+        GgmlType::Q5_K => Some(super_blocks::q5_k),
+        GgmlType::Q6_K => Some(super_blocks::q6_k),
+        _ => None,
+    };
+    if let Some(block) = super_block {
+        weights.as_chunks::<SUPER_BLOCK>().0.iter().for_each(|weights| block(weights, out));
+        return Some(());
+    }
     let block: fn(&[f32; BLOCK], &mut Vec<u8>) = match kind {
         GgmlType::Q8_0 => q8_0,
         GgmlType::Q5_1 => q5_1,
