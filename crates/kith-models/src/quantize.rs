@@ -1,45 +1,20 @@
-//! Quantising rows of weights: from F32, F16 and BF16 to the formats that hold 32 weights in a block.
+//! Quantising rows of weights: from F32, F16 and BF16 to formats that hold 32 or 256 weights in a block.
 //!
 //! The arithmetic is that of the reference rounding in `ggml-quants.c` (`quantize_row_…_ref`): the same weights give the same bytes.
 
 mod half;
+mod mixture;
+mod super_blocks;
 
 pub use half::{bf16_to_f32, f16_to_f32, f32_to_f16};
 
+pub use mixture::{Surroundings, TARGETS, Target};
+pub use super_blocks::SUPER_BLOCK;
+
 use crate::gguf::GgmlType;
 
-/// Weights in a block.
+/// Weights in a plain block.
 pub const BLOCK: usize = 32;
-
-/// What a model can be quantised to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target {
-    /// How its matrices are stored.
-    pub kind: GgmlType,
-    /// `general.file_type` of such files (`enum llama_ftype` in `llama.h`).
-    pub file_type: u32,
-}
-
-/// Every target.
-pub const TARGETS: [Target; 5] = [
-    Target { kind: GgmlType::Q8_0, file_type: 7 },
-    Target { kind: GgmlType::Q5_1, file_type: 9 },
-    Target { kind: GgmlType::Q5_0, file_type: 8 },
-    Target { kind: GgmlType::Q4_1, file_type: 3 },
-    Target { kind: GgmlType::Q4_0, file_type: 2 },
-];
-
-impl Target {
-    /// The target of this name, in any case: `q8_0`.
-    pub fn named(name: &str) -> Option<Self> {
-        TARGETS.into_iter().find(|target| target.kind.as_str().eq_ignore_ascii_case(name))
-    }
-
-    /// The names of all targets, for people: `Q8_0, Q5_1, …`.
-    pub fn names() -> String {
-        TARGETS.map(|target| target.kind.as_str()).join(", ")
-    }
-}
 
 /// Whether weights stored so can be read for quantising.
 pub fn is_source(kind: GgmlType) -> bool {
@@ -58,6 +33,16 @@ pub fn read_source(kind: GgmlType, bytes: &[u8], out: &mut Vec<f32>) {
 /// Quantises whole blocks of `weights` to `kind`, onto the end of `out`. What does not fill a block is left out. `None` if `kind` is
 /// no target.
 pub fn quantize(kind: GgmlType, weights: &[f32], out: &mut Vec<u8>) -> Option<()> {
+    let super_block: Option<fn(&[f32; SUPER_BLOCK], &mut Vec<u8>)> = match kind {
+        GgmlType::Q4_K => Some(super_blocks::q4_k),
+        GgmlType::Q5_K => Some(super_blocks::q5_k),
+        GgmlType::Q6_K => Some(super_blocks::q6_k),
+        _ => None,
+    };
+    if let Some(block) = super_block {
+        weights.as_chunks::<SUPER_BLOCK>().0.iter().for_each(|weights| block(weights, out));
+        return Some(());
+    }
     let block: fn(&[f32; BLOCK], &mut Vec<u8>) = match kind {
         GgmlType::Q8_0 => q8_0,
         GgmlType::Q5_1 => q5_1,

@@ -196,7 +196,7 @@ pub struct Create {
     /// The Modelfile; `-` reads it from stdin
     #[arg(short, long, value_name = "FILE", default_value = "Modelfile")]
     pub file: PathBuf,
-    /// How to store the weights: q8_0, q5_1, q5_0, q4_1 or q4_0
+    /// How to store the weights, as q8_0, q5_K_M or q4_K_M
     #[arg(short, long, value_name = "TYPE")]
     pub quantize: Option<String>,
 }

@@ -1,8 +1,8 @@
 //! One GGUF file out of others: parts joined, matrices quantised on the way. Holds a few rows at a time, whatever the model's size.
 
 use crate::{
-    gguf::{GgmlType, Gguf, GgufError, TensorInfo, write},
-    quantize::{self, Target},
+    gguf::{GgmlType, Gguf, GgufError, TensorInfo, Value, write},
+    quantize::{self, Surroundings, Target},
 };
 use std::{
     fs::File,
@@ -48,18 +48,20 @@ pub fn join(files: Vec<(File, Gguf)>, target: Option<Target>) -> Result<Assembly
         metadata.set_u32("general.file_type", target.file_type);
         metadata.set_u32("general.quantization_version", QUANTIZATION_VERSION);
     }
-    // The matrix before the answer's words decides most: four bits are too few for it. It is the embedding where none is told apart.
-    let own_output = files.iter().any(|(_, gguf)| gguf.tensors.iter().any(|tensor| tensor.name == "output.weight"));
-    let output = if own_output { "output.weight" } else { "token_embd.weight" };
+    let number = |key: &str| head.of_architecture(key).and_then(Value::as_u64);
+    let around = Surroundings {
+        own_output: files.iter().any(|(_, gguf)| gguf.tensors.iter().any(|tensor| tensor.name == "output.weight")),
+        layers: number("block_count").unwrap_or(0),
+        experts: number("expert_count").unwrap_or(0),
+    };
     let (mut tensors, mut sources, mut handles, mut total) = (Vec::new(), Vec::new(), Vec::new(), 0u64);
     for (index, (file, gguf)) in files.into_iter().enumerate() {
         for tensor in gguf.tensors {
             let bytes = tensor.bytes();
             total = total.saturating_add(bytes);
             sources.push(Source { file: index, at: gguf.data_offset.saturating_add(tensor.offset), kind: tensor.kind, bytes });
-            let kind = target
-                .filter(|_| is_matrix(&tensor))
-                .map_or(tensor.kind, |target| if tensor.name == output { GgmlType::Q8_0 } else { target.kind });
+            let wanted = target.filter(|_| is_matrix(&tensor)).and_then(|target| target.kind_of(&tensor, &around));
+            let kind = wanted.unwrap_or(tensor.kind);
             tensors.push(TensorInfo { kind, ..tensor });
         }
         handles.push(file);
@@ -68,15 +70,14 @@ pub fn join(files: Vec<(File, Gguf)>, target: Option<Target>) -> Result<Assembly
     Ok(Assembly { files: handles, metadata, alignment, tensors, sources, total })
 }
 
-/// Whether a tensor is quantised: a matrix of weights whose rows are whole blocks, and none of those that choose experts or
-/// positions, which are small and delicate.
+/// Whether a tensor is quantised: a matrix of weights, and none of those that choose experts or positions, which are small and
+/// delicate.
 fn is_matrix(tensor: &TensorInfo) -> bool {
     let delicate = ["_norm.weight", "ffn_gate_inp.weight", "position_embd.weight", "token_types.weight", "ssm_conv1d.weight"];
     tensor.shape.len() >= 2
         && tensor.name.ends_with("weight")
         && !delicate.iter().any(|end| tensor.name.ends_with(end))
         && quantize::is_source(tensor.kind)
-        && tensor.shape.first().is_some_and(|row| row % quantize::BLOCK as u64 == 0)
 }
 
 impl Assembly {

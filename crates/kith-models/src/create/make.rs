@@ -93,7 +93,7 @@ impl Library {
             opened.push(self.open_blob(&file.hash).await?);
         }
         let what = match target {
-            Some(target) => format!("quantizing {stored} model to {}", target.kind.as_str()),
+            Some(target) => format!("quantizing {stored} model to {}", target.name),
             None => format!("joining {} files", files.len()),
         };
         let steps = steps.clone();

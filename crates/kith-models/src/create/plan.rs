@@ -127,7 +127,7 @@ fn quantisable(tensors: &[&TensorInfo], target: Target) -> Result<(), ModelError
             "the model is quantised already (`{}` is {}): only models of F32, F16 or BF16 can be quantised to {}",
             tensor.name,
             tensor.kind.as_str(),
-            target.kind.as_str()
+            target.name
         ))),
         None => Ok(()),
     }

@@ -185,9 +185,12 @@ async fn a_model_is_quantised_and_its_base_stays() {
     let again = Recipe { quantize: Some("q4_0".into()), ..of(Base::Model("small".into())) };
     let error = shelf.library.plan(named("x"), again).await.unwrap_err();
     assert!(matches!(&error, ModelError::Unsupported(reason) if reason.contains("quantised already")), "{error}");
-    let unknown = Recipe { quantize: Some("q4_K_M".into()), ..of(Base::Model("base".into())) };
+    let unknown = Recipe { quantize: Some("q2_K".into()), ..of(Base::Model("base".into())) };
     let error = shelf.library.plan(named("x"), unknown).await.unwrap_err();
-    assert!(error.to_string().ends_with("possible are Q8_0, Q5_1, Q5_0, Q4_1, Q4_0"), "{error}");
+    assert!(
+        error.to_string().ends_with("possible are Q8_0, Q6_K, Q5_K_M, Q5_K_S, Q5_1, Q5_0, Q4_K_M, Q4_K_S, Q4_1, Q4_0"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

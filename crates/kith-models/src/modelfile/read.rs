@@ -26,7 +26,7 @@ impl FromStr for Modelfile {
             if count > MAX_INSTRUCTIONS {
                 return Err(told(format!("there are more than {MAX_INSTRUCTIONS} instructions")));
             }
-            file.take(&word, &mut reader).map_err(|fault| fault.unwrap_or_else(&told))?;
+            file.take(&word, &mut reader).map_err(|fault| fault.unwrap_or_else(told))?;
         }
         if file.from.is_empty() { Err(ModelfileError::NoFrom) } else { Ok(file) }
     }

@@ -42,7 +42,7 @@ pub struct CreateRequest {
     /// Messages that open every conversation with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<Message>>,
-    /// How its weights shall be stored: `q8_0`, `q5_1`, `q5_0`, `q4_1`, `q4_0`.
+    /// How its weights shall be stored: `q8_0`, `q6_K`, `q5_K_M`, `q5_K_S`, `q5_1`, `q5_0`, `q4_K_M`, `q4_K_S`, `q4_1`, `q4_0`.
     #[serde(alias = "quantization", skip_serializing_if = "Option::is_none")]
     pub quantize: Option<String>,
     /// The release of Ollama it asks for; shown, and without effect.

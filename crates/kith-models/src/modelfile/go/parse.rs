@@ -56,9 +56,9 @@ pub(super) enum Expression {
     Call(String, Vec<Expression>),
 }
 
-/// What ends a list of nodes.
+/// What closes a list of nodes.
 #[derive(Debug, PartialEq)]
-enum End {
+enum Close {
     Template,
     End,
     Else,
@@ -70,13 +70,13 @@ enum End {
 pub(super) fn parse(pieces: Vec<Piece>) -> Result<Vec<Node>, GoError> {
     let mut pieces = pieces.into_iter();
     match list(&mut pieces, 0)? {
-        (nodes, End::Template) => Ok(nodes),
-        (_, End::End) => GoError::new("there is an `end` too many"),
+        (nodes, Close::Template) => Ok(nodes),
+        (_, Close::End) => GoError::new("there is an `end` too many"),
         _ => GoError::new("there is an `else` without its `if`"),
     }
 }
 
-fn list(pieces: &mut std::vec::IntoIter<Piece>, depth: usize) -> Result<(Vec<Node>, End), GoError> {
+fn list(pieces: &mut std::vec::IntoIter<Piece>, depth: usize) -> Result<(Vec<Node>, Close), GoError> {
     if depth > MAX_DEPTH {
         return GoError::new(format!("its blocks lie more than {MAX_DEPTH} deep in one another"));
     }
@@ -91,9 +91,9 @@ fn list(pieces: &mut std::vec::IntoIter<Piece>, depth: usize) -> Result<(Vec<Nod
         };
         match tokens.split_first() {
             Some((Token::Word(word), rest)) => match word.as_str() {
-                "end" if rest.is_empty() => return Ok((nodes, End::End)),
-                "else" if rest.is_empty() => return Ok((nodes, End::Else)),
-                "else" => return Ok((nodes, End::Chain(rest.to_vec()))),
+                "end" if rest.is_empty() => return Ok((nodes, Close::End)),
+                "else" if rest.is_empty() => return Ok((nodes, Close::Else)),
+                "else" => return Ok((nodes, Close::Chain(rest.to_vec()))),
                 "if" | "with" | "range" => nodes.push(block(word, rest, pieces, depth + 1)?),
                 "break" if rest.is_empty() => nodes.push(Node::Break),
                 "continue" if rest.is_empty() => nodes.push(Node::Continue),
@@ -104,7 +104,7 @@ fn list(pieces: &mut std::vec::IntoIter<Piece>, depth: usize) -> Result<(Vec<Nod
             None => return GoError::new("an action is empty"),
         }
     }
-    if depth == 0 { Ok((nodes, End::Template)) } else { GoError::new("an `end` is missing") }
+    if depth == 0 { Ok((nodes, Close::Template)) } else { GoError::new("an `end` is missing") }
 }
 
 fn block(word: &str, tokens: &[Token], pieces: &mut std::vec::IntoIter<Piece>, depth: usize) -> Result<Node, GoError> {
@@ -112,12 +112,12 @@ fn block(word: &str, tokens: &[Token], pieces: &mut std::vec::IntoIter<Piece>, d
     let value = expression(tokens)?;
     let (then, end) = list(pieces, depth)?;
     let otherwise = match end {
-        End::End => Vec::new(),
-        End::Else => match list(pieces, depth)? {
-            (nodes, End::End) => nodes,
+        Close::End => Vec::new(),
+        Close::Else => match list(pieces, depth)? {
+            (nodes, Close::End) => nodes,
             _ => return GoError::new("a second `else` follows an `else`"),
         },
-        End::Chain(tokens) if word != "range" => match tokens.split_first() {
+        Close::Chain(tokens) if word != "range" => match tokens.split_first() {
             Some((Token::Word(chained), rest)) if matches!(chained.as_str(), "if" | "with") => {
                 vec![block(chained, rest, pieces, depth + 1)?]
             }
