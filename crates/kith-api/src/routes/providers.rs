@@ -66,7 +66,9 @@ pub async fn update(State(app): State<Arc<App>>, Body(request): Body<UpdateProvi
         let message = "`claude_subscription_enabled`: prompts are not sent through the `claude` program; set a key of anthropic";
         return Err(ApiError::new(Code::InvalidRequest, message).with_field("claude_subscription_enabled"));
     }
+    let names: Vec<String> = request.providers.keys().cloned().collect();
     app.providers.change(request.providers.into_iter().map(change).collect()).await?;
+    app.events.publish("providers.changed", serde_json::json!({ "providers": names }));
     Ok(Json(settings(&app.providers)))
 }
 
