@@ -297,3 +297,36 @@ async fn a_power_cut_in_a_pull_loses_nothing_that_had_come_and_shows_nothing_hal
     assert!(String::from_utf8_lossy(&refused.stderr).contains("does not exist"), "{refused:?}");
     assert!(kith_command(dir.path()).args(["stop", "--node"]).output().unwrap().status.success());
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_pull_of_the_program_cancels_the_download() {
+    let bytes = model(7, 4);
+    let file = bytes.clone();
+    let server = registry(&bytes, move |seen, _| Reply::file(seen, &file).pause(3 << 20, Duration::from_secs(60))).await;
+    let dir = tempfile::tempdir().unwrap();
+    let node = served(dir.path(), &server).await;
+    let mut pull = kith_command(dir.path())
+        .args(["pull", "acme/tiny"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("kith runs");
+    let http = client();
+    let token = kith_tests::admin_token(dir.path());
+    let status = async || -> Value {
+        let request = http.get(format!("{}/api/admin/downloads", node.url)).header("x-kith-admin-token", &token);
+        request.send().await.unwrap().json::<Value>().await.unwrap()["downloads"][0]["status"].clone()
+    };
+    while status().await != "downloading" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let interrupted = std::process::Command::new("kill").args(["-INT", &pull.id().to_string()]).status().unwrap();
+    assert!(interrupted.success());
+    assert_eq!(pull.wait().unwrap().code(), Some(130));
+    while status().await != "cancelled" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(node.terminate(), Some(0));
+}
