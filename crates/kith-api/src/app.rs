@@ -6,6 +6,7 @@ use kith_events::Events;
 use kith_inference::Inference;
 use kith_keys::Entropy;
 use kith_models::Library;
+use kith_responses::Responses;
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
     net::SocketAddr,
@@ -69,6 +70,8 @@ pub struct AppParts {
     pub build: BuildInfo,
     /// Cancelled when the node is to stop.
     pub stop: CancellationToken,
+    /// Stored responses.
+    pub responses: Arc<Responses>,
 }
 
 /// Everything handlers can reach.
@@ -83,6 +86,7 @@ pub struct App {
     pub(crate) settings: Settings,
     pub(crate) build: BuildInfo,
     pub(crate) stop: CancellationToken,
+    pub(crate) responses: Arc<Responses>,
     pub(crate) metrics: Metrics,
     pub(crate) started: Timestamp,
     pub(crate) routes: OnceLock<Vec<Route>>,
@@ -106,6 +110,7 @@ impl App {
             settings: parts.settings,
             build: parts.build,
             stop: parts.stop,
+            responses: parts.responses,
             metrics: Metrics::new(),
             routes: OnceLock::new(),
             document: OnceLock::new(),

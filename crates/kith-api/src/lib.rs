@@ -1,6 +1,7 @@
 //! The REST API: routers, access, limits, errors, OpenAPI. Handlers extract, make one domain call and convert; they hold no rules.
 
 mod admit;
+mod anthropic;
 mod app;
 mod body;
 mod error;

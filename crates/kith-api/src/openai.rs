@@ -7,6 +7,7 @@ mod completion;
 mod completion_answer;
 mod messages;
 mod options;
+pub(crate) mod responses;
 
 pub(crate) use answer::{ChatFold, Head};
 pub(crate) use chat::chat;

@@ -3,8 +3,10 @@
 mod auth;
 mod events;
 mod library;
+mod messages;
 mod ollama;
 mod openai;
+mod responses;
 mod system;
 
 pub(crate) use system::process_memory;
@@ -77,6 +79,13 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Inf, routes!(openai::completions))
         .add(Level::Loopback, Std, routes!(openai::models))
         .add(Level::Loopback, Std, routes!(openai::model))
+        .add(Level::Loopback, Inf, routes!(messages::create))
+        .add(Level::Loopback, Std, routes!(messages::count_tokens))
+        .add(Level::Loopback, Inf, routes!(responses::create))
+        .add(Level::Loopback, Std, routes!(responses::retrieve, responses::delete))
+        .add(Level::Loopback, Std, routes!(responses::cancel))
+        .add(Level::Loopback, Std, routes!(responses::input_items))
+        .add(Level::User, Std, routes!(responses::list))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -15,6 +15,7 @@ use kith_events::Events;
 use kith_inference::{Inference, InferenceParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
 use kith_models::{Library, ModelError};
+use kith_responses::{Responses, ResponsesError};
 use kith_store::{Store, StoreError};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
@@ -79,6 +80,9 @@ pub enum StartError {
     /// Access cannot be set up.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// Stored responses cannot be opened.
+    #[error("the stored responses cannot be opened: {0}")]
+    Responses(#[from] ResponsesError),
 }
 
 /// What this binary was built from.
@@ -141,6 +145,7 @@ pub struct Node {
     node_id: NodeId,
     app: Arc<App>,
     inference: Arc<Inference>,
+    responses: Arc<Responses>,
     store: Store,
     stop: CancellationToken,
     serving: JoinSet<()>,
@@ -204,6 +209,7 @@ impl Node {
         })
         .with_process_token(&admin_token);
 
+        let responses = Responses::open(store.clone(), Arc::clone(&clock)).await?;
         let stop = CancellationToken::new();
         let app = App::new(AppParts {
             access: Arc::new(access),
@@ -223,6 +229,7 @@ impl Node {
             },
             build: build_info(),
             stop: stop.clone(),
+            responses: Arc::clone(&responses),
         });
         let listeners = bind(&config).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -236,12 +243,14 @@ impl Node {
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
         tokio::spawn(clean(Arc::downgrade(&library)));
+        tokio::spawn(kith_responses::sweep_hourly(Arc::downgrade(&responses)));
         events.publish("node.started", json!({"url": url}));
         Ok(Self {
             url,
             node_id: identity.node_id().clone(),
             app,
             inference,
+            responses,
             store,
             stop,
             serving,
@@ -277,6 +286,7 @@ impl Node {
         self.stop.cancel();
         let orderly = async {
             while self.serving.join_next().await.is_some() {}
+            self.responses.stop().await;
             self.inference.stop().await;
             self.store.close().await;
         };

@@ -10,4 +10,5 @@ pub use store::Store;
 pub use tables::{
     bearers::{Bearer, BearerKind},
     models::ModelRow,
+    responses::{ResponseEnd, ResponseHead, ResponseRow},
 };

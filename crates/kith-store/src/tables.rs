@@ -2,6 +2,7 @@
 
 pub mod bearers;
 pub mod models;
+pub mod responses;
 pub mod settings;
 
 use crate::StoreError;

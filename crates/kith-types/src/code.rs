@@ -85,6 +85,8 @@ codes! {
     ShuttingDown = "SHUTTING_DOWN" => 503,
     /// The disk or the quota is full.
     StorageFull = "STORAGE_FULL" => 507,
+    /// The stored response that was to be continued is not there.
+    PreviousResponseNotFound = "PREVIOUS_RESPONSE_NOT_FOUND" => 400,
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod completion;
 mod logprobs;
 mod message;
 mod models;
+mod responses;
 
 pub use answer::{
     AnswerMessage, ChatChoice, ChatCompletion, ChatCompletionChunk, ChunkChoice, Delta, DeltaToolCall, FinishReason,
@@ -20,6 +21,7 @@ pub use completion::{Completion, CompletionChoice, CompletionPrompt, CompletionR
 pub use logprobs::{ChatLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob};
 pub use message::{Content, FunctionCall, ImageUrl, ImageUrlValue, Message, Part, Role, ToolCall};
 pub use models::{ErrorBody, ErrorDetail, Model, ModelList};
+pub use responses::*;
 
 #[cfg(test)]
 mod tests;
