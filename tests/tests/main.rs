@@ -6,5 +6,7 @@ mod clients;
 mod crash;
 mod dialects;
 mod load;
+mod messages;
 mod observe;
+mod responses;
 mod routes;

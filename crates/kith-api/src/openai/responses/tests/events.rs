@@ -30,15 +30,15 @@ fn call(id: &str) -> Piece {
 fn line(event: &ResponseEvent) -> String {
     let mut value = to_value(event).unwrap();
     let fields = value.as_object_mut().unwrap();
-    let name = fields.remove("type").unwrap();
-    if let Some(response) = fields.remove("response") {
+    let name = fields.shift_remove("type").unwrap();
+    if let Some(response) = fields.shift_remove("response") {
         return format!("{} {}", name.as_str().unwrap(), response["status"].as_str().unwrap());
     }
     for field in ["item_id", "content_index"] {
-        fields.remove(field);
+        fields.shift_remove(field);
     }
     if let Some(item) = fields.get_mut("item").and_then(Value::as_object_mut) {
-        item.remove("id");
+        item.shift_remove("id");
     }
     format!("{} {value}", name.as_str().unwrap())
 }
