@@ -1,4 +1,5 @@
-//! The official clients of Ollama and OpenAI, in Python and JavaScript, unmodified, against the real program with the real model.
+//! The official clients of Ollama, OpenAI and Anthropic, in Python and JavaScript, unmodified, against the real program with the real
+//! model.
 
 use kith_tests::{Served, kith_command, real_encoder, real_model};
 use std::{path::PathBuf, process::Command};
@@ -22,7 +23,7 @@ async fn the_official_python_clients_work_unchanged() {
         let imported = kith_command(dir.path()).args(["import"]).arg(file).args(["--name", name]).status().unwrap();
         assert!(imported.success());
     }
-    for script in ["ollama_client.py", "openai_client.py"] {
+    for script in ["ollama_client.py", "openai_client.py", "anthropic_client.py"] {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
         let output = Command::new(&python).arg(&path).arg(&node.url).output().unwrap();
         assert!(

@@ -6,6 +6,7 @@ use kith_events::Events;
 use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
 use kith_models::{Adapters, Downloads, Library};
+use kith_responses::Responses;
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
     net::SocketAddr,
@@ -77,6 +78,8 @@ pub struct AppParts {
     pub downloads: Downloads,
     /// Bytes of memory that models may hold.
     pub model_memory: u64,
+    /// Stored responses.
+    pub responses: Arc<Responses>,
 }
 
 /// Everything handlers can reach.
@@ -95,6 +98,7 @@ pub struct App {
     pub(crate) providers: Arc<Providers>,
     pub(crate) downloads: Downloads,
     pub(crate) model_memory: u64,
+    pub(crate) responses: Arc<Responses>,
     pub(crate) metrics: Metrics,
     pub(crate) started: Timestamp,
     pub(crate) routes: OnceLock<Vec<Route>>,
@@ -122,6 +126,7 @@ impl App {
             providers: parts.providers,
             downloads: parts.downloads,
             model_memory: parts.model_memory,
+            responses: parts.responses,
             metrics: Metrics::new(),
             routes: OnceLock::new(),
             document: OnceLock::new(),

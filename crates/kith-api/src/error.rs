@@ -2,13 +2,14 @@
 
 use crate::field_error::{FieldError, in_words_of};
 use axum::{
-    extract::rejection::PathRejection,
+    extract::rejection::{PathRejection, QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use kith_access::AccessError;
 use kith_inference::{InferenceError, ProviderFault};
 use kith_models::ModelError;
+use kith_responses::ResponsesError;
 use kith_store::StoreError;
 use kith_types::{Code, Family, RequestId, Timestamp};
 use serde_json::{Value, json};
@@ -95,7 +96,7 @@ fn openai_code(code: Code) -> String {
     }
 }
 
-fn anthropic_type(code: Code) -> &'static str {
+pub(crate) fn anthropic_type(code: Code) -> &'static str {
     match code.status() {
         401 => "authentication_error",
         403 => "permission_error",
@@ -162,6 +163,12 @@ impl From<PathRejection> for ApiError {
     }
 }
 
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(Code::InvalidRequest, rejection.body_text())
+    }
+}
+
 impl From<AccessError> for ApiError {
     fn from(error: AccessError) -> Self {
         let message = error.to_string();
@@ -197,6 +204,24 @@ impl From<ModelError> for ApiError {
             ModelError::AdapterExists { .. } | ModelError::TooManyAdapters(_) => Self::new(Code::Conflict, message),
             ModelError::BadAdapter { field, .. } => Self::new(Code::InvalidRequest, message).with_field(field),
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<ResponsesError> for ApiError {
+    fn from(error: ResponsesError) -> Self {
+        let message = error.to_string();
+        match error {
+            ResponsesError::NotFound(_) => Self::new(Code::NotFound, message),
+            ResponsesError::TooLarge { .. } => {
+                Self::new(Code::BodyTooLarge, format!("the response is not kept: {message}; set `store` to false"))
+                    .with_field("store")
+            }
+            ResponsesError::TooMany(_) => Self { retry_after: Some(1), ..Self::new(Code::Overloaded, message) },
+            ResponsesError::NotStreamed => Self::new(Code::InvalidRequest, message).with_field("stream"),
+            ResponsesError::Stopping => Self::new(Code::ShuttingDown, message),
+            ResponsesError::Store(StoreError::Full) => Self::new(Code::StorageFull, message),
+            ResponsesError::Store(other) => Self::internal(&other),
         }
     }
 }

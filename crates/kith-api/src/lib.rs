@@ -2,6 +2,7 @@
 
 mod admin_models;
 mod admit;
+mod anthropic;
 mod app;
 mod body;
 mod error;

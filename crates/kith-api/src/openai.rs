@@ -8,6 +8,7 @@ mod completion_answer;
 mod embedding;
 mod messages;
 mod options;
+pub(crate) mod responses;
 
 pub(crate) use answer::{ChatFold, Head};
 pub(crate) use chat::chat;

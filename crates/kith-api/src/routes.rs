@@ -9,11 +9,13 @@ mod embeddings;
 mod events;
 mod hub;
 mod library;
+mod messages;
 mod model;
 mod ollama;
 mod openai;
 mod providers;
 mod pull;
+mod responses;
 mod system;
 
 pub(crate) use system::process_memory;
@@ -127,6 +129,13 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::User, Std, routes!(hub::probe))
         .add(Level::User, Std, routes!(hub::source))
         .add(Level::Admin, Adm, routes!(hub::download_shards))
+        .add(Level::Loopback, Inf, routes!(messages::create))
+        .add(Level::Loopback, Std, routes!(messages::count_tokens))
+        .add(Level::Loopback, Inf, routes!(responses::create))
+        .add(Level::Loopback, Std, routes!(responses::retrieve, responses::delete))
+        .add(Level::Loopback, Std, routes!(responses::cancel))
+        .add(Level::Loopback, Std, routes!(responses::input_items))
+        .add(Level::User, Std, routes!(responses::list))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -13,6 +13,7 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 fn respond(content_type: &'static str, stream: impl Stream<Item = Bytes> + Send + 'static, app: &Arc<App>) -> Response {
@@ -60,6 +61,24 @@ pub(crate) fn json_line(value: &impl Serialize) -> Bytes {
 /// An answer of server-sent events.
 pub(crate) fn sse(stream: impl Stream<Item = Bytes> + Send + 'static, app: &Arc<App>) -> Response {
     respond("text/event-stream; charset=utf-8", stream, app)
+}
+
+/// Longer than this no stream of events is silent: proxies and clients give up on one that is.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// An answer of server-sent events that sends `ping` whenever it has been silent for a while.
+pub(crate) fn sse_alive(stream: impl Stream<Item = Bytes> + Send + 'static, ping: Bytes, app: &Arc<App>) -> Response {
+    let alive = async_stream::stream! {
+        tokio::pin!(stream);
+        loop {
+            match tokio::time::timeout(ALIVE, stream.next()).await {
+                Ok(Some(frame)) => yield frame,
+                Ok(None) => return,
+                Err(_) => yield ping.clone(),
+            }
+        }
+    };
+    sse(alive, app)
 }
 
 /// An answer of lines of JSON.

@@ -44,6 +44,8 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 pub struct Answer {
     /// The model that answers, under its full name.
     pub card: Arc<ModelCard>,
+    /// Tokens of the prompt.
+    pub prompt: u32,
     /// Its pieces.
     pub pieces: Pieces,
 }
@@ -171,6 +173,19 @@ impl Inference {
         self.residency.stop().await;
     }
 
+    /// The model of this name, without loading it.
+    pub async fn find(&self, model: &str) -> Result<Arc<ModelCard>, InferenceError> {
+        self.catalogue.find(model).await
+    }
+
+    /// How many tokens the prompt of this request has. Loads the model, which alone knows its tokens.
+    pub async fn count(&self, request: &Generate) -> Result<u32, InferenceError> {
+        let card = self.catalogue.find(&request.model).await?;
+        tools::validate(&request.tools, &request.tool_choice)?;
+        let (used, _load) = self.residency.get(card, request.options.context, request.keep_alive).await?;
+        Ok(lay_out(request, &used, &*self.clock).await?.tokens)
+    }
+
     /// Begins an answer. What is wrong with the request is told here, before the first piece.
     pub async fn generate(&self, request: Generate) -> Result<Answer, InferenceError> {
         if let Some(route) = self.elsewhere(&request.model).await? {
@@ -181,7 +196,7 @@ impl Inference {
         match begun {
             Ok(begun) => {
                 let card = Arc::clone(&begun.used.0.card);
-                Ok(Answer { card, pieces: pump(run(begun, tally, self.events.clone())) })
+                Ok(Answer { card, prompt: begun.prompt, pieces: pump(run(begun, tally, self.events.clone())) })
             }
             Err(error) => {
                 tally.fail();

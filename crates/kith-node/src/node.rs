@@ -16,6 +16,7 @@ use kith_events::Events;
 use kith_inference::{Inference, InferenceParts, KeyStoreError, ProviderBounds, Providers, ProvidersParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
 use kith_models::{Adapters, Derived, Downloads, DownloadsParts, Library, ModelError, SourceError, downloads::Bounds};
+use kith_responses::{Responses, ResponsesError};
 use kith_store::{Store, StoreError};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
@@ -88,6 +89,9 @@ pub enum StartError {
     /// A source of models is no address.
     #[error(transparent)]
     Sources(#[from] SourceError),
+    /// Stored responses cannot be opened.
+    #[error("the stored responses cannot be opened: {0}")]
+    Responses(#[from] ResponsesError),
 }
 
 /// What this binary was built from.
@@ -151,6 +155,7 @@ pub struct Node {
     app: Arc<App>,
     inference: Arc<Inference>,
     downloads: Downloads,
+    responses: Arc<Responses>,
     store: Store,
     stop: CancellationToken,
     serving: JoinSet<()>,
@@ -241,6 +246,7 @@ impl Node {
             }),
         })?;
 
+        let responses = Responses::open(store.clone(), Arc::clone(&clock)).await?;
         let stop = CancellationToken::new();
         let app = App::new(AppParts {
             access: Arc::new(access),
@@ -264,6 +270,7 @@ impl Node {
             providers,
             downloads: downloads.clone(),
             model_memory: config.inference.memory,
+            responses: Arc::clone(&responses),
         });
         let listeners = bind(&config).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
@@ -278,6 +285,7 @@ impl Node {
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
         let cleaning = clean(Arc::downgrade(&library), adapters, downloads.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(cleaning));
+        tokio::spawn(kith_responses::sweep_hourly(Arc::downgrade(&responses)));
         events.publish("node.started", json!({"url": url}));
         Ok(Self {
             url,
@@ -285,6 +293,7 @@ impl Node {
             app,
             inference,
             downloads,
+            responses,
             store,
             stop,
             serving,
@@ -321,6 +330,7 @@ impl Node {
         let orderly = async {
             while self.serving.join_next().await.is_some() {}
             self.downloads.stop().await;
+            self.responses.stop().await;
             self.inference.stop().await;
             self.store.close().await;
         };

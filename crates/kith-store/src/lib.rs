@@ -13,4 +13,5 @@ pub use tables::{
     models::ModelRow,
     providers::ProviderRow,
     uploads::UploadRow,
+    responses::{ResponseEnd, ResponseHead, ResponseRow},
 };

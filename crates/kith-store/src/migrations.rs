@@ -14,6 +14,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "model_origins", include_str!("../migrations/0005_model_origins.sql")),
     (6, "adapters", include_str!("../migrations/0006_adapters.sql")),
     (7, "providers", include_str!("../migrations/0007_providers.sql")),
+    (8, "responses", include_str!("../migrations/0008_responses.sql")),
 ];
 
 /// The number of the schema that this build writes.

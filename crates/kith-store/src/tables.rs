@@ -4,6 +4,7 @@ pub mod adapters;
 pub mod bearers;
 pub mod models;
 pub mod providers;
+pub mod responses;
 pub mod settings;
 pub mod uploads;
 

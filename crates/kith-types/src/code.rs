@@ -95,6 +95,8 @@ codes! {
     SourceRefused = "SOURCE_REFUSED" => 502,
     /// The hub or registry cannot be reached, broke off, or answered what cannot be right.
     SourceFailed = "SOURCE_FAILED" => 502,
+    /// The stored response that was to be continued is not there.
+    PreviousResponseNotFound = "PREVIOUS_RESPONSE_NOT_FOUND" => 400,
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod embedding;
 mod logprobs;
 mod message;
 mod models;
+mod responses;
 
 pub use answer::{
     AnswerMessage, ChatChoice, ChatCompletion, ChatCompletionChunk, ChunkChoice, Delta, DeltaToolCall, FinishReason,
@@ -22,6 +23,7 @@ pub use embedding::{Embedding, EmbeddingList, EmbeddingRequest, EmbeddingUsage, 
 pub use logprobs::{ChatLogprobs, CompletionLogprobs, TokenLogprob, TopLogprob};
 pub use message::{Content, FunctionCall, ImageUrl, ImageUrlValue, Message, Part, Role, ToolCall};
 pub use models::{ErrorBody, ErrorDetail, Model, ModelList};
+pub use responses::*;
 
 #[cfg(test)]
 mod tests;
