@@ -3,6 +3,7 @@
 //! A registered adapter's bytes are a blob, so that its file may move. An adapted model is a file of its own, the base's with the
 //! adapter folded in: made when first asked for, kept as a cache, and gone when its base or its adapter goes.
 
+mod checks;
 mod derived;
 mod place;
 
@@ -17,7 +18,7 @@ use kith_store::AdapterRow;
 use kith_types::{Blake3, ModelName, Sha256, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -26,13 +27,9 @@ use std::{
 use tokio::{sync::Mutex, task::spawn_blocking};
 
 /// The most adapters registered at a time.
-pub const MAX_ADAPTERS: u64 = 1024;
+pub const MAX_ADAPTERS: u64 = 256;
 /// The largest adapter taken, in bytes.
 const MAX_FILE: u64 = 16 << 30;
-/// The longest id, in bytes.
-const MAX_ID: usize = 64;
-/// The longest name, in bytes.
-const MAX_NAME: usize = 256;
 /// The most requests that wait for adapted models to be made; further ones are told to come back.
 const MAX_WAITING: usize = 64;
 /// How strongly adapters are applied, as a multiple of their own strength.
@@ -140,7 +137,7 @@ impl Adapters {
     /// [`ModelError::BadAdapter`] for a field that cannot be, [`ModelError::BadFile`] for a file that is no adapter or does not fit,
     /// [`ModelError::NotFound`] for an unknown model, [`ModelError::AdapterExists`], [`ModelError::TooManyAdapters`].
     pub async fn register(&self, new: NewAdapter) -> Result<Adapter, ModelError> {
-        check_words(&new)?;
+        checks::words(&new)?;
         let base = self.inner.library.resolve(&new.base_model).await?;
         let inner = &self.inner;
         let blobs = inner.library.shared().blobs;
@@ -157,7 +154,7 @@ impl Adapters {
         let put = blobs.put_file(&path, None, MAX_FILE, |_| ()).await?;
         let copy = blobs.path(&put.hash);
         let (base_path, told) = (base.path.clone(), new.clone());
-        let checked = spawn_blocking(move || check_file(&copy, scaling, &base_path, &told)).await?;
+        let checked = spawn_blocking(move || checks::file(&copy, scaling, &base_path, &told)).await?;
         let inner = Arc::clone(inner);
         tokio::spawn(async move { inner.add(put, checked, new, base).await }).await?
     }
@@ -241,48 +238,6 @@ impl Adapters {
         }
         Ok(())
     }
-}
-
-/// What the request says by itself.
-fn check_words(new: &NewAdapter) -> Result<(), ModelError> {
-    let id_ok = (1..=MAX_ID).contains(&new.id.len())
-        && new.id.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && !new.id.contains("..")
-        && new.id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
-    if !id_ok {
-        return wrong(
-            "id",
-            format!("`id` must have 1 to {MAX_ID} letters, digits, `.`, `_` or `-`, and begin with a letter or digit"),
-        );
-    }
-    let name_ok = |name: &String| !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control);
-    if !new.name.as_ref().is_none_or(name_ok) {
-        return wrong("name", format!("`name` must have 1 to {MAX_NAME} bytes of text"));
-    }
-    if new.alpha.is_some_and(|alpha| !alpha.is_finite() || alpha <= 0.0) {
-        return wrong("alpha", "`alpha` must be above 0");
-    }
-    Ok(())
-}
-
-/// What the copied file says, against what was said of it and against its model.
-fn check_file(copy: &Path, mut scaling: Scaling, base: &Path, told: &NewAdapter) -> Result<(Lora, Scaling), ModelError> {
-    let mut lora = lora::read_with(copy, &scaling)?;
-    if let Some(rank) = told.rank.filter(|rank| *rank != lora.rank) {
-        return wrong("rank", format!("`rank` is {rank}, but the file's matrices have the rank {}", lora.rank));
-    }
-    match told.alpha {
-        Some(alpha) if lora.alpha_told && alpha != lora.alpha => {
-            return wrong("alpha", format!("`alpha` is {alpha}, but the adapter was trained with {}", lora.alpha));
-        }
-        Some(alpha) if !lora.alpha_told => {
-            scaling.alpha = Some(alpha);
-            lora = lora::read_with(copy, &scaling)?;
-        }
-        _ => {}
-    }
-    Plan::of(base, &lora)?;
-    Ok((lora, scaling))
 }
 
 impl Inner {

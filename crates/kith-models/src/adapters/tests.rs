@@ -203,6 +203,48 @@ async fn a_file_that_is_no_adapter_or_does_not_fit_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn only_so_many_wait_for_adapted_models_to_be_made() {
+    let house = house().await;
+    house.register("mine", 1).await.unwrap();
+    let making = house.adapters.inner.making.lock().await;
+    let asks: Vec<_> = (0..MAX_WAITING)
+        .map(|_| {
+            let adapters = house.adapters.clone();
+            tokio::spawn(async move { adapters.adapted("base:1", "mine").await })
+        })
+        .collect();
+    while house.adapters.inner.waiting.load(Ordering::Acquire) < MAX_WAITING {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(house.adapters.adapted("base:1", "mine").await, Err(ModelError::Busy)));
+    drop(making);
+    for ask in asks {
+        assert!(ask.await.unwrap().is_ok());
+    }
+    assert!(house.adapters.adapted("base:1", "mine").await.is_ok());
+}
+
+#[tokio::test]
+async fn only_so_many_adapters_are_registered_and_none_that_is_too_large() {
+    let house = house().await;
+    house.register("mine", 1).await.unwrap();
+    #[cfg(unix)]
+    {
+        let file = std::fs::File::options().append(true).open(house.dir.path().join("adapters/a.safetensors")).unwrap();
+        file.set_len(MAX_FILE + 1).unwrap();
+        assert!(matches!(house.adapters.register(new("large")).await, Err(ModelError::BadFile { .. })));
+    }
+    let store = house.library.shared().store;
+    let row = store.adapter("mine").await.unwrap().unwrap();
+    for count in 1..MAX_ADAPTERS {
+        assert!(store.adapter_add(&AdapterRow { id: format!("n{count}"), ..row.clone() }).await.unwrap());
+    }
+    assert!(matches!(house.register("more", 2).await, Err(ModelError::TooManyAdapters(MAX_ADAPTERS))));
+    house.adapters.remove("n1").await.unwrap();
+    assert!(house.register("more", 2).await.is_ok());
+}
+
+#[tokio::test]
 async fn clean_up_keeps_what_is_whole() {
     let house = house().await;
     house.register("mine", 1).await.unwrap();
