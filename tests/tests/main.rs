@@ -5,6 +5,7 @@ mod cli;
 mod clients;
 mod crash;
 mod dialects;
+mod house;
 mod load;
 mod observe;
 mod routes;

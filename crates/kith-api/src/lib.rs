@@ -14,8 +14,14 @@ mod serve;
 mod stream;
 mod table;
 
+mod notice;
+mod query;
+mod system_error;
+mod traffic;
+
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;
 pub use routes::{document, router};
 pub use serve::serve;
 pub use table::Route;
+pub use traffic::TrafficReading;

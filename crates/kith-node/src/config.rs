@@ -59,6 +59,7 @@ struct File {
     limits: LimitsTable,
     inference: InferenceTable,
     keys: KeysTable,
+    browse: BrowseTable,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -100,6 +101,12 @@ struct KeysTable {
     provider: Option<String>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct BrowseTable {
+    roots: Option<Vec<PathBuf>>,
+}
+
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -134,6 +141,8 @@ pub struct Config {
     pub inference: Bounds,
     /// Where the sealing key lies.
     pub key_provider: KeyProvider,
+    /// Folders whose content may be looked at, if the owner named them.
+    pub browse_roots: Option<Vec<PathBuf>>,
 }
 
 /// Reads variables; the process's own in the product, made up in tests.
@@ -204,7 +213,15 @@ impl Config {
             key_provider: provider
                 .parse()
                 .map_err(|_| value("keys.provider", format!("`{provider}` is not `auto` or `file`")))?,
+            browse_roots: file.browse.roots.map(absolute).transpose()?,
         })
+    }
+}
+
+fn absolute(roots: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {
+    match roots.iter().find(|root| !root.is_absolute()) {
+        Some(root) => Err(value("browse.roots", format!("`{}` is not an absolute path", root.display()))),
+        None => Ok(roots),
     }
 }
 
@@ -306,6 +323,7 @@ mod tests {
             ("[inference]\nparallel = 0", "inference.parallel"),
             ("[keys]\nprovider = \"cloud\"", "keys.provider"),
             ("[api]\nhost = \"nowhere.example\"", "api.host"),
+            ("[browse]\nroots = [\"music\"]", "browse.roots"),
             ("nonsense", "config.toml"),
         ] {
             let error = load(toml, &Overrides::default(), &[]).unwrap_err().to_string();

@@ -3,6 +3,7 @@
 mod config;
 mod node;
 mod ports;
+mod probe;
 mod record;
 pub mod tokens;
 

@@ -3,6 +3,7 @@
 use crate::{
     config::{Config, ConfigError},
     ports::{InferenceHolds, LibraryCatalogue},
+    probe::NodeProbe,
     record::NodeRecord,
 };
 use fs4::fs_std::FileExt;
@@ -16,6 +17,7 @@ use kith_inference::{Inference, InferenceParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
 use kith_models::{Library, ModelError};
 use kith_store::{Store, StoreError};
+use kith_system::{System, SystemError, SystemParts};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
 use std::{
@@ -79,6 +81,9 @@ pub enum StartError {
     /// Access cannot be set up.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// What the owner set cannot be read.
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
 /// What this binary was built from.
@@ -144,6 +149,10 @@ pub struct Node {
     store: Store,
     stop: CancellationToken,
     serving: JoinSet<()>,
+    /// Ends what measures and records, once there is nothing more to be seen.
+    observing: CancellationToken,
+    observers: JoinSet<()>,
+    events: Events,
     record: NodeRecord,
     data_dir: PathBuf,
     _admin_token: AdminTokenFile,
@@ -165,11 +174,11 @@ impl Node {
         let (dir, provider, random) = (config.data_dir.clone(), config.key_provider, Arc::clone(&entropy));
         let keys = tokio::task::spawn_blocking(move || {
             let sealer = Sealer::load_or_create(&dir, provider, random)?;
-            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer.sealed_by()))
+            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer.sealed_by(), Arc::new(sealer)))
         });
         let store = Store::open(&config.data_dir.join("kith.db")).await?;
         let blobs = Blobs::open(&config.data_dir.join("blobs")).await?;
-        let (identity, sealed_by) = keys
+        let (identity, sealed_by, sealer) = keys
             .await
             .map_err(|error| StartError::Folder { path: config.data_dir.clone(), error: io::Error::other(error) })??;
 
@@ -202,9 +211,29 @@ impl Node {
                 limits: config.limits,
             },
         })
-        .with_process_token(&admin_token);
+        .with_process_token(&admin_token)
+        .with_events(events.clone());
 
         let stop = CancellationToken::new();
+        let home = std::env::home_dir();
+        let roots = config.browse_roots.clone();
+        let secrets = [config.admin_token.as_deref(), config.mesh_token.as_deref(), Some(admin_token.token())];
+        let (system, audited) = System::open(SystemParts {
+            store: store.clone(),
+            events: events.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            sealer,
+            data_dir: config.data_dir.clone(),
+            browse_roots: roots.unwrap_or_else(|| kith_system::default_roots(home.as_deref())),
+            home,
+            secrets: secrets.into_iter().flatten().map(|secret| secret.to_owned().into()).collect(),
+            plain: vec![identity.node_id().to_string()],
+        })
+        .await?;
+        let observing = CancellationToken::new();
+        let mut observers = JoinSet::new();
+        observers.spawn(audited.run(observing.clone()));
         let app = App::new(AppParts {
             access: Arc::new(access),
             inference: Arc::clone(&inference),
@@ -223,7 +252,10 @@ impl Node {
             },
             build: build_info(),
             stop: stop.clone(),
+            system: Arc::clone(&system),
         });
+        let probe = NodeProbe::new(Arc::clone(&app), Arc::clone(&inference), &config.data_dir);
+        observers.spawn(system.sampler(Arc::new(probe)).run(observing.clone()));
         let listeners = bind(&config).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let url = addresses.first().map(|address| format!("http://{}", reachable(*address))).unwrap_or_default();
@@ -245,6 +277,9 @@ impl Node {
             store,
             stop,
             serving,
+            observing,
+            observers,
+            events,
             record,
             data_dir: config.data_dir,
             _admin_token: admin_token,
@@ -278,6 +313,10 @@ impl Node {
         let orderly = async {
             while self.serving.join_next().await.is_some() {}
             self.inference.stop().await;
+            self.events.flush();
+            self.events.publish("node.stopped", json!({}));
+            self.observing.cancel();
+            while self.observers.join_next().await.is_some() {}
             self.store.close().await;
         };
         if tokio::time::timeout(Duration::from_millis(4500), orderly).await.is_err() {

@@ -8,6 +8,10 @@ mod tables;
 pub use error::StoreError;
 pub use store::Store;
 pub use tables::{
+    audit::{AuditEnd, AuditEntry, AuditRow},
     bearers::{Bearer, BearerKind},
+    contacts::{ContactPut, ContactRow},
+    metrics_points::MetricsRow,
     models::ModelRow,
+    profile::ProfileRow,
 };

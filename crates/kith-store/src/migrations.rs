@@ -11,6 +11,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "bearers", include_str!("../migrations/0001_bearers.sql")),
     (2, "settings", include_str!("../migrations/0002_settings.sql")),
     (3, "models", include_str!("../migrations/0003_models.sql")),
+    (9, "system", include_str!("../migrations/0009_system.sql")),
 ];
 
 /// The number of the schema that this build writes.

@@ -1,7 +1,11 @@
 //! One module per table: its row type, its statements, a test for each.
 
+pub mod audit;
 pub mod bearers;
+pub mod contacts;
+pub mod metrics_points;
 pub mod models;
+pub mod profile;
 pub mod settings;
 
 use crate::StoreError;
