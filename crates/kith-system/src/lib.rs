@@ -29,5 +29,5 @@ pub use profile::{MAX_AVATAR, Picture, Profile, ProfileChange, Profiles};
 pub use push::{PushOutcome, Pusher};
 pub use redact::Redactor;
 pub use settings::{Settings, SettingsChange, SettingsKeeper};
-pub use system::{Audited, System, SystemParts};
+pub use system::{System, SystemParts};
 pub use throughput::{BUCKET_MS, Bucket, Throughput, Window};

@@ -61,15 +61,13 @@ pub struct System {
     pub(crate) events: Events,
 }
 
-/// The half of the audit that writes; see [`Writer::run`].
-pub type Audited = Writer;
-
 impl System {
-    /// Opens it. From now on the audit listens; what it hears is written by the second part, which is to be run as a task.
+    /// Opens it. From now on the audit listens; what it hears is written by the second part, whose [`Writer::run`] is to be run as a
+    /// task.
     ///
     /// # Errors
     /// [`SystemError::Store`].
-    pub async fn open(parts: SystemParts) -> Result<(Arc<Self>, Audited), SystemError> {
+    pub async fn open(parts: SystemParts) -> Result<(Arc<Self>, Writer), SystemError> {
         let SystemParts { store, events, clock, entropy, sealer, data_dir, home, browse_roots, secrets, plain } = parts;
         let (audit, writer) = Audit::open(store.clone(), events.clone(), Arc::clone(&clock));
         let settings = Arc::new(SettingsKeeper::open(store.clone(), sealer, events.clone()).await?);
