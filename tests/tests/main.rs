@@ -9,6 +9,7 @@ mod crash_create;
 mod create;
 mod dialects;
 mod embeddings;
+mod house;
 mod load;
 mod messages;
 mod observe;

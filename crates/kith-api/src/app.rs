@@ -1,12 +1,17 @@
 //! What handlers share: the services of the node, wired by kith-node.
 
-use crate::{metrics::Metrics, table::Route};
+use crate::{
+    metrics::Metrics,
+    table::Route,
+    traffic::{Traffic, TrafficReading},
+};
 use kith_access::Access;
 use kith_events::Events;
 use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
 use kith_models::{Adapters, Downloads, Library};
 use kith_responses::Responses;
+use kith_system::System;
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
     net::SocketAddr,
@@ -80,6 +85,8 @@ pub struct AppParts {
     pub model_memory: u64,
     /// Stored responses.
     pub responses: Arc<Responses>,
+    /// The node as its owner sees it.
+    pub system: Arc<System>,
 }
 
 /// Everything handlers can reach.
@@ -105,6 +112,8 @@ pub struct App {
     pub(crate) document: OnceLock<String>,
     listening: OnceLock<Vec<SocketAddr>>,
     requests: AtomicU64,
+    pub(crate) system: Arc<System>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl App {
@@ -132,12 +141,19 @@ impl App {
             document: OnceLock::new(),
             listening: OnceLock::new(),
             requests: AtomicU64::new(0),
+            system: parts.system,
+            traffic: Arc::default(),
         })
     }
 
     /// Tells the API where it listens, for `/api/v1/system/status`. Only the first call counts.
     pub fn set_listening(&self, addresses: Vec<SocketAddr>) {
         let _ = self.listening.set(addresses);
+    }
+
+    /// What went through the listeners since the node started.
+    pub fn traffic(&self) -> TrafficReading {
+        self.traffic.read()
     }
 
     /// Where the API listens.

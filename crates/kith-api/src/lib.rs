@@ -18,8 +18,14 @@ mod stream;
 mod table;
 mod transfer;
 
+mod notice;
+mod query;
+mod system_error;
+mod traffic;
+
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;
 pub use routes::{document, router};
 pub use serve::serve;
 pub use table::Route;
+pub use traffic::TrafficReading;

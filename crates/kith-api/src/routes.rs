@@ -18,6 +18,14 @@ mod pull;
 mod responses;
 mod system;
 
+mod audit;
+mod browse;
+mod contacts;
+mod diagnostics;
+mod history;
+mod profile;
+mod settings;
+
 pub(crate) use system::process_memory;
 
 use crate::{admit, app::App, guard, table::Table};
@@ -136,6 +144,18 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Std, routes!(responses::cancel))
         .add(Level::Loopback, Std, routes!(responses::input_items))
         .add(Level::User, Std, routes!(responses::list))
+        .add(Level::User, Std, routes!(history::metrics_history))
+        .add(Level::User, Std, routes!(history::throughput))
+        .add(Level::User, Std, routes!(browse::browse))
+        .add(Level::User, Std, routes!(settings::settings, settings::change_settings))
+        .add(Level::User, Std, routes!(profile::profile, profile::change_profile))
+        .add(Level::User, Std, routes!(profile::push_test))
+        .add(Level::User, Std, routes!(contacts::contacts, contacts::add_contact))
+        .add(Level::User, Std, routes!(contacts::contact, contacts::put_contact, contacts::remove_contact))
+        .add(Level::User, Std, routes!(audit::audit))
+        .add(Level::User, Std, routes!(audit::export_audit))
+        .add(Level::User, Std, routes!(diagnostics::reports, diagnostics::make_report))
+        .add(Level::User, Std, routes!(diagnostics::report, diagnostics::remove_report))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

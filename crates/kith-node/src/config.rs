@@ -62,6 +62,7 @@ struct File {
     keys: KeysTable,
     providers: ProvidersTable,
     sources: SourcesTable,
+    browse: BrowseTable,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -120,6 +121,12 @@ struct SourcesTable {
     registry_password: Option<String>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct BrowseTable {
+    roots: Option<Vec<PathBuf>>,
+}
+
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -160,6 +167,8 @@ pub struct Config {
     pub list_cloud_models: bool,
     /// Where models come from.
     pub sources: Sources,
+    /// Folders whose content may be looked at, if the owner named them.
+    pub browse_roots: Option<Vec<PathBuf>>,
 }
 
 /// Reads variables; the process's own in the product, made up in tests.
@@ -233,6 +242,7 @@ impl Config {
             provider_keys: if file.providers.env { provider_keys(env)? } else { Vec::new() },
             list_cloud_models: file.providers.list_models,
             sources: sources(file.sources, env),
+            browse_roots: file.browse.roots.map(absolute).transpose()?,
         })
     }
 }
@@ -240,6 +250,13 @@ impl Config {
 fn provider_keys(env: Environment<'_>) -> Result<Vec<(String, Secret)>, ConfigError> {
     let named = provider_variables().filter_map(|(name, variable)| Some((name, variable, env(variable)?)));
     named.map(|(name, variable, text)| Ok((name.to_owned(), Secret::parse(&text).map_err(|why| value(variable, why))?))).collect()
+}
+
+fn absolute(roots: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {
+    match roots.iter().find(|root| !root.is_absolute()) {
+        Some(root) => Err(value("browse.roots", format!("`{}` is not an absolute path", root.display()))),
+        None => Ok(roots),
+    }
 }
 
 fn bounds(table: &InferenceTable, machine_memory: u64) -> Result<Bounds, ConfigError> {
@@ -350,6 +367,7 @@ mod tests {
             ("[inference]\nparallel = 0", "inference.parallel"),
             ("[keys]\nprovider = \"cloud\"", "keys.provider"),
             ("[api]\nhost = \"nowhere.example\"", "api.host"),
+            ("[browse]\nroots = [\"music\"]", "browse.roots"),
             ("nonsense", "config.toml"),
         ] {
             let error = load(toml, &Overrides::default(), &[]).unwrap_err().to_string();

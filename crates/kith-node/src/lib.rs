@@ -4,6 +4,7 @@ mod config;
 mod node;
 mod ports;
 mod provider_keys;
+mod probe;
 mod record;
 pub mod tokens;
 

@@ -4,6 +4,7 @@ use crate::{
     config::{Config, ConfigError},
     ports::{InferenceHolds, LibraryCatalogue},
     provider_keys::SealedKeys,
+    probe::NodeProbe,
     record::NodeRecord,
 };
 use fs4::fs_std::FileExt;
@@ -18,6 +19,7 @@ use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
 use kith_models::{Adapters, Derived, Downloads, DownloadsParts, Library, ModelError, SourceError, downloads::Bounds};
 use kith_responses::{Responses, ResponsesError};
 use kith_store::{Store, StoreError};
+use kith_system::{System, SystemError, SystemParts};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
 use std::{
@@ -92,6 +94,9 @@ pub enum StartError {
     /// Stored responses cannot be opened.
     #[error("the stored responses cannot be opened: {0}")]
     Responses(#[from] ResponsesError),
+    /// What the owner set cannot be read.
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
 /// What this binary was built from.
@@ -159,6 +164,10 @@ pub struct Node {
     store: Store,
     stop: CancellationToken,
     serving: JoinSet<()>,
+    /// Ends what measures and records, once there is nothing more to be seen.
+    observing: CancellationToken,
+    observers: JoinSet<()>,
+    events: Events,
     record: NodeRecord,
     data_dir: PathBuf,
     _admin_token: AdminTokenFile,
@@ -180,11 +189,11 @@ impl Node {
         let (dir, provider, random) = (config.data_dir.clone(), config.key_provider, Arc::clone(&entropy));
         let keys = tokio::task::spawn_blocking(move || {
             let sealer = Sealer::load_or_create(&dir, provider, random)?;
-            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer))
+            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer.sealed_by(), Arc::new(sealer)))
         });
         let store = Store::open(&config.data_dir.join("kith.db")).await?;
         let blobs = Blobs::open(&config.data_dir.join("blobs")).await?;
-        let (identity, sealer) = keys
+        let (identity, sealed_by, sealer) = keys
             .await
             .map_err(|error| StartError::Folder { path: config.data_dir.clone(), error: io::Error::other(error) })??;
 
@@ -193,9 +202,8 @@ impl Node {
         let derived = Derived::at(config.data_dir.join("derived"), Arc::clone(&clock), holds.clone());
         let library = Arc::new(Library::open(store.clone(), blobs.clone(), Arc::clone(&clock), Arc::new(derived.clone())));
         let adapters = Adapters::new(Library::clone(&library), derived, config.data_dir.join("adapters"));
-        let sealed_by = sealer.sealed_by();
         let providers = Providers::open(ProvidersParts {
-            store: Arc::new(SealedKeys::new(store.clone(), sealer)),
+            store: Arc::new(SealedKeys::new(store.clone(), Arc::clone(&sealer))),
             environment: config.provider_keys.clone(),
             list_models: config.list_cloud_models,
             bounds: ProviderBounds::default(),
@@ -229,7 +237,8 @@ impl Node {
                 limits: config.limits,
             },
         })
-        .with_process_token(&admin_token);
+        .with_process_token(&admin_token)
+        .with_events(events.clone());
 
         let random = Arc::clone(&entropy);
         let downloads = Downloads::new(DownloadsParts {
@@ -248,6 +257,25 @@ impl Node {
 
         let responses = Responses::open(store.clone(), Arc::clone(&clock)).await?;
         let stop = CancellationToken::new();
+        let home = std::env::home_dir();
+        let roots = config.browse_roots.clone();
+        let secrets = [config.admin_token.as_deref(), config.mesh_token.as_deref(), Some(admin_token.token())];
+        let (system, audited) = System::open(SystemParts {
+            store: store.clone(),
+            events: events.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            sealer,
+            data_dir: config.data_dir.clone(),
+            browse_roots: roots.unwrap_or_else(|| kith_system::default_roots(home.as_deref())),
+            home,
+            secrets: secrets.into_iter().flatten().map(|secret| secret.to_owned().into()).collect(),
+            plain: vec![identity.node_id().to_string()],
+        })
+        .await?;
+        let observing = CancellationToken::new();
+        let mut observers = JoinSet::new();
+        observers.spawn(audited.run(observing.clone()));
         let app = App::new(AppParts {
             access: Arc::new(access),
             inference: Arc::clone(&inference),
@@ -271,7 +299,10 @@ impl Node {
             downloads: downloads.clone(),
             model_memory: config.inference.memory,
             responses: Arc::clone(&responses),
+            system: Arc::clone(&system),
         });
+        let probe = NodeProbe::new(Arc::clone(&app), Arc::clone(&inference), &config.data_dir);
+        observers.spawn(system.sampler(Arc::new(probe)).run(observing.clone()));
         let listeners = bind(&config).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let url = addresses.first().map(|address| format!("http://{}", reachable(*address))).unwrap_or_default();
@@ -297,6 +328,9 @@ impl Node {
             store,
             stop,
             serving,
+            observing,
+            observers,
+            events,
             record,
             data_dir: config.data_dir,
             _admin_token: admin_token,
@@ -332,6 +366,10 @@ impl Node {
             self.downloads.stop().await;
             self.responses.stop().await;
             self.inference.stop().await;
+            self.events.flush();
+            self.events.publish("node.stopped", json!({}));
+            self.observing.cancel();
+            while self.observers.join_next().await.is_some() {}
             self.store.close().await;
         };
         if tokio::time::timeout(Duration::from_millis(3500), orderly).await.is_err() {

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use kith_inference::{KeptProvider, KeyStore, KeyStoreError, Secret};
 use kith_keys::Sealer;
 use kith_store::{ProviderRow, Store, StoreError};
+use std::sync::Arc;
 
 /// The keys in the node's database.
 pub(crate) struct SealedKeys {
     store: Store,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
 }
 
 /// What a seal is for. The address belongs to it: a row whose address was changed in the file opens no key.
@@ -24,7 +25,7 @@ fn fault(error: StoreError) -> KeyStoreError {
 }
 
 impl SealedKeys {
-    pub(crate) fn new(store: Store, sealer: Sealer) -> Self {
+    pub(crate) fn new(store: Store, sealer: Arc<Sealer>) -> Self {
         Self { store, sealer }
     }
 
@@ -76,7 +77,7 @@ mod tests {
 
     async fn keys(dir: &Path) -> SealedKeys {
         let sealer = Sealer::load_or_create(dir, KeyProvider::File, Arc::new(OsEntropy)).unwrap();
-        SealedKeys::new(Store::open(&dir.join("kith.db")).await.unwrap(), sealer)
+        SealedKeys::new(Store::open(&dir.join("kith.db")).await.unwrap(), Arc::new(sealer))
     }
 
     fn kept(key: &str, base_url: Option<&str>) -> KeptProvider {

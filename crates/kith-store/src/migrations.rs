@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "adapters", include_str!("../migrations/0006_adapters.sql")),
     (7, "providers", include_str!("../migrations/0007_providers.sql")),
     (8, "responses", include_str!("../migrations/0008_responses.sql")),
+    (9, "system", include_str!("../migrations/0009_system.sql")),
 ];
 
 /// The number of the schema that this build writes.
