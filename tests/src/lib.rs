@@ -4,6 +4,7 @@ pub mod cloud;
 
 use kith_engine::scripted::ScriptedEngine;
 use kith_node::{Config, Node, NodeRecord, Overrides};
+use kith_types::{Clock, SystemClock};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 use std::{
@@ -43,15 +44,29 @@ impl TestNode {
 
     /// A node on an existing folder.
     pub async fn in_dir(dir: TempDir, toml: &str, engine: ScriptedEngine) -> Self {
+        Self::set_up(dir, toml, &[], Arc::new(SystemClock), engine).await
+    }
+
+    /// A node with these variables of the environment and this clock.
+    pub async fn set_up(
+        dir: TempDir,
+        toml: &str,
+        variables: &[(&str, &str)],
+        clock: Arc<dyn Clock>,
+        engine: ScriptedEngine,
+    ) -> Self {
         std::fs::write(dir.path().join("config.toml"), toml).expect("config.toml");
         let env = |name: &str| match name {
+            _ if variables.iter().any(|(known, _)| *known == name) => {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            }
             "KITH_LIMITS" if !toml.contains("[limits]") => Some("off".to_owned()),
             "KITH_KEY_PROVIDER" => Some("file".to_owned()),
             _ => None,
         };
         let overrides = Overrides { port: Some(0), host: None };
         let config = Config::load(dir.path(), &overrides, &env, 8 << 30).expect("a configuration");
-        let node = Node::start_with(config, vec![Arc::new(engine)]).await.expect("a node");
+        let node = Node::start_by(config, vec![Arc::new(engine)], clock).await.expect("a node");
         Self { url: node.url().to_owned(), node: Some(node), dir, http: client() }
     }
 

@@ -18,3 +18,10 @@ mod responses;
 mod routes;
 mod shapes;
 mod sources;
+
+mod config;
+mod edgecoder;
+mod neuroshard;
+mod quiet_hours;
+mod sockets;
+mod updates;

@@ -35,7 +35,8 @@ async fn without_credentials_only_open_and_loopback_endpoints_answer() {
         assert!(answer.headers().contains_key("x-ratelimit-reset"), "{route:?}");
         if refused {
             let body: serde_json::Value = answer.json().await.unwrap();
-            assert_eq!(body["code"], "UNAUTHORIZED", "{route:?}: {body}");
+            let code = if body["error"].is_object() { &body["error"]["code"] } else { &body["code"] };
+            assert_eq!(code, "UNAUTHORIZED", "{route:?}: {body}");
         }
     }
     node.stop().await;
@@ -71,7 +72,8 @@ async fn a_users_key_does_not_reach_admin_endpoints() {
     for route in node.node().app().routes() {
         // The event stream never ends by itself; its head is enough.
         let answer = node.request(method(&route.method), &concrete(&route.path)).bearer_auth(&minted.token).send().await.unwrap();
-        assert_eq!(answer.status() == StatusCode::FORBIDDEN, route.access == Level::Admin, "{route:?}: {}", answer.status());
+        let closed = matches!(route.access, Level::Admin | Level::Mesh);
+        assert_eq!(answer.status() == StatusCode::FORBIDDEN, closed, "{route:?}: {}", answer.status());
         assert_ne!(answer.status(), StatusCode::UNAUTHORIZED, "{route:?}");
     }
     node.stop().await;
@@ -81,7 +83,8 @@ async fn a_users_key_does_not_reach_admin_endpoints() {
 async fn wrong_methods_and_unknown_paths_are_told_in_the_familys_form() {
     let node = TestNode::scripted(ScriptedEngine::saying("yes")).await;
     let paths: BTreeSet<&str> = node.node().app().routes().iter().map(|route| route.path.as_str()).collect();
-    for path in paths {
+    let patched = |path: &str| node.node().app().routes().iter().any(|route| route.path == path && route.method == "PATCH");
+    for path in paths.into_iter().filter(|path| !patched(path)) {
         let answer = node.as_admin(Method::PATCH, &concrete(path)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{path}");
         assert!(answer.headers().contains_key("allow"), "{path}");
@@ -91,7 +94,7 @@ async fn wrong_methods_and_unknown_paths_are_told_in_the_familys_form() {
             assert_eq!(body["error"]["type"], "invalid_request_error", "{path}: {body}");
             continue;
         }
-        let error = if path.starts_with("/v1/") { &body["error"]["code"] } else { &body["code"] };
+        let error = if body["error"].is_object() { &body["error"]["code"] } else { &body["code"] };
         assert!(error.as_str().unwrap().eq_ignore_ascii_case("METHOD_NOT_ALLOWED"), "{path}: {body}");
     }
     for (path, code) in [("/nowhere", "/code"), ("/api/v1/nowhere", "/code"), ("/v1/nowhere", "/error/code")] {
@@ -157,6 +160,10 @@ async fn the_table_and_the_document_are_the_specification_so_far() {
         ("POST", "/api/v1/auth/bootstrap-tickets"),
         ("POST", "/api/v1/models/import"),
         ("POST", "/v1/messages/count_tokens"),
+        ("GET", "/api/docs"),
+        ("GET", "/api/docs/page.js"),
+        ("GET", "/api/docs/page.css"),
+        ("POST", "/api/admin/ws-ticket"),
     ]);
     let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));

@@ -2,7 +2,7 @@
 
 use crate::{
     AccessError, AdminTokenFile, BearerId, Class, Level, Limits, Principal, Rate, Who, guesses::Guesses, limits::Windows,
-    tickets::Tickets, touches::Touches,
+    socket_tickets::SocketTickets, tickets::Tickets, touches::Touches,
 };
 use kith_events::Events;
 use kith_keys::Entropy;
@@ -11,7 +11,10 @@ use kith_types::{Clock, Scope, Timestamp};
 use std::{
     future::{Future, pending},
     net::IpAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use subtle::{Choice, ConstantTimeEq};
@@ -69,12 +72,13 @@ pub struct Access {
     pub(crate) store: Store,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
-    require_key: bool,
+    require_key: AtomicBool,
     admin: Vec<[u8; 32]>,
     mesh: Vec<[u8; 32]>,
     touches: Touches,
     windows: Windows,
     pub(crate) tickets: Tickets,
+    pub(crate) socket_tickets: SocketTickets,
     pub(crate) guesses: Guesses,
     pub(crate) sign_ins: Semaphore,
     pub(crate) hashes: Arc<Semaphore>,
@@ -94,12 +98,13 @@ impl Access {
             store,
             clock,
             entropy,
-            require_key: config.require_key,
+            require_key: AtomicBool::new(config.require_key),
             admin: hash_configured(config.admin_token),
             mesh: hash_configured(config.mesh_token),
             touches: Touches::default(),
             windows: Windows::new(config.limits),
             tickets: Tickets::default(),
+            socket_tickets: SocketTickets::default(),
             guesses: Guesses::default(),
             sign_ins: Semaphore::new(SIGN_INS),
             hashes: Arc::new(Semaphore::new(HASHES)),
@@ -187,7 +192,7 @@ impl Access {
     /// # Errors
     /// [`AccessError::Unauthorized`] without credentials, [`AccessError::Forbidden`] with ones that do not reach so far.
     pub fn require(&self, principal: &Principal, level: Level) -> Result<(), AccessError> {
-        if principal.reaches(level, self.require_key) {
+        if principal.reaches(level, self.require_key()) {
             Ok(())
         } else if principal.presented_nothing() {
             Err(AccessError::Unauthorized)
@@ -200,6 +205,16 @@ impl Access {
     /// is never held back.
     pub fn check(&self, principal: &Principal, class: Class) -> Rate {
         self.windows.check(principal, class, self.clock.now())
+    }
+
+    /// Whether callers on this machine need a token too.
+    pub fn require_key(&self) -> bool {
+        self.require_key.load(Ordering::Acquire)
+    }
+
+    /// Changes whether callers on this machine need a token too, from the next request on.
+    pub fn set_require_key(&self, required: bool) {
+        self.require_key.store(required, Ordering::Release);
     }
 
     /// Exchanges the limits; counts go on.

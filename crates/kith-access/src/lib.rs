@@ -12,6 +12,7 @@ mod mint;
 mod password;
 mod principal;
 mod sessions;
+mod socket_tickets;
 mod tickets;
 mod touches;
 

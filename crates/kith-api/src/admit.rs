@@ -20,6 +20,8 @@ pub(crate) struct Remote(pub SocketAddr);
 
 /// Routes whose GET also takes the bearer as `?token=`, because browsers cannot send headers there.
 const QUERY_TOKEN_PATHS: [&str; 3] = ["/api/v1/events/stream", "/api/v1/audit/export", "/api/v1/diagnostics/reports/{id}"];
+/// WebSockets, which also take a ticket as `?ticket=`.
+const TICKET_PATHS: [&str; 2] = ["/ws", "/api/admin/ws"];
 
 pub(crate) async fn admit(
     State((app, level, class)): State<(Arc<App>, Level, Class)>,
@@ -31,7 +33,8 @@ pub(crate) async fn admit(
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
     let method = request.method().clone();
     let takes_query = method == Method::GET && QUERY_TOKEN_PATHS.contains(&route.as_str());
-    let query_token = takes_query.then(|| query_token(request.uri().query())).flatten();
+    let query_token = takes_query.then(|| query_value(request.uri().query(), "token")).flatten();
+    let ticket = TICKET_PATHS.contains(&route.as_str()).then(|| query_value(request.uri().query(), "ticket")).flatten();
     let bearer = bearer_of(headers).or(query_token);
     let presented = Presented {
         bearer: bearer.as_deref(),
@@ -39,7 +42,10 @@ pub(crate) async fn admit(
         mesh_token: text_of(headers, "x-mesh-token"),
         remote,
     };
-    let mut who = app.access.authenticate(presented).await;
+    let mut who = match &ticket {
+        Some(ticket) => app.access.redeem_socket_ticket(ticket, remote).await,
+        None => app.access.authenticate(presented).await,
+    };
     // Where none are needed, credentials that are wrong are none: logging out twice is no error. And OpenAI's clients cannot be told
     // to send no key, so people give them any word: on this machine a word that is not of our making is no credential.
     let keyless = match level {
@@ -58,7 +64,9 @@ pub(crate) async fn admit(
                     notice::limited(&app, &principal, class);
                     Err(limited(&rate))
                 }
-                None => app.access.require(&principal, level).map_err(ApiError::from),
+                None => {
+                    app.access.require(&principal, level).map_err(ApiError::from).and_then(|()| shared(&app, &principal, class))
+                }
             };
             verdict.map(|()| principal).map_err(|error| (error, rate)).map(|principal| (principal, rate))
         }
@@ -81,6 +89,17 @@ pub(crate) async fn admit(
     };
     set_rate(response.headers_mut(), &rate);
     response
+}
+
+/// In quiet hours a node may keep its work to its own machine.
+fn shared(app: &App, principal: &Principal, class: Class) -> Result<(), ApiError> {
+    if class != Class::Inference || principal.loopback {
+        return Ok(());
+    }
+    let Some(until) = app.configuration.paused_until() else { return Ok(()) };
+    let seconds = u64::try_from((until.ms() - app.clock.now().ms()) / 1000).unwrap_or(0) + 1;
+    let message = format!("in its quiet hours, until {}, this node answers its own machine alone", until.rfc3339());
+    Err(ApiError { retry_after: Some(seconds), ..ApiError::new(Code::Overloaded, message) })
 }
 
 fn foreign_word(headers: &HeaderMap, bearer: Option<&str>) -> bool {
@@ -149,6 +168,6 @@ fn bearer_of(headers: &HeaderMap) -> Option<String> {
     text_of(headers, "x-api-key").map(str::to_owned)
 }
 
-fn query_token(query: Option<&str>) -> Option<String> {
-    query?.split('&').find_map(|pair| pair.strip_prefix("token=")).map(str::to_owned)
+fn query_value(query: Option<&str>, name: &str) -> Option<String> {
+    query?.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
 }

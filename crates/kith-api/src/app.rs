@@ -1,6 +1,8 @@
 //! What handlers share: the services of the node, wired by kith-node.
 
 use crate::{
+    configuration::{Configuration, Updates},
+    hardware::Hardware,
     metrics::Metrics,
     table::Route,
     traffic::{Traffic, TrafficReading},
@@ -17,10 +19,11 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// What this binary was built from.
@@ -87,6 +90,10 @@ pub struct AppParts {
     pub responses: Arc<Responses>,
     /// The node as its owner sees it.
     pub system: Arc<System>,
+    /// The configuration and quiet hours.
+    pub configuration: Arc<dyn Configuration>,
+    /// New versions.
+    pub updates: Arc<dyn Updates>,
 }
 
 /// Everything handlers can reach.
@@ -114,7 +121,17 @@ pub struct App {
     requests: AtomicU64,
     pub(crate) system: Arc<System>,
     pub(crate) traffic: Arc<Traffic>,
+    pub(crate) configuration: Arc<dyn Configuration>,
+    pub(crate) updates: Arc<dyn Updates>,
+    pub(crate) hardware: Hardware,
+    /// Places for WebSockets.
+    pub(crate) sockets: Arc<Semaphore>,
+    /// The settings with the hosts and origins allowed now.
+    allowed: RwLock<Arc<Settings>>,
 }
+
+/// The most WebSockets open at once.
+pub(crate) const MAX_SOCKETS: usize = 256;
 
 impl App {
     /// Puts the parts together. The node counts as started now.
@@ -123,6 +140,11 @@ impl App {
             started: parts.clock.now(),
             access: parts.access,
             inference: parts.inference,
+            configuration: parts.configuration,
+            updates: parts.updates,
+            hardware: Hardware::default(),
+            sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            allowed: RwLock::new(Arc::new(parts.settings.clone())),
             library: parts.library,
             adapters: parts.adapters,
             events: parts.events,
@@ -159,6 +181,17 @@ impl App {
     /// Where the API listens.
     pub fn listening(&self) -> &[SocketAddr] {
         self.listening.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// Changes the host names that may stand in the Host header, and the origins whose pages may call.
+    pub fn set_allowed(&self, hosts: Vec<String>, origins: Vec<String>) {
+        let settings = Arc::new(Settings { hosts, origins, ..self.settings.clone() });
+        *self.allowed.write().unwrap_or_else(PoisonError::into_inner) = settings;
+    }
+
+    /// The settings with the hosts and origins allowed now.
+    pub(crate) fn allowed(&self) -> Arc<Settings> {
+        Arc::clone(&self.allowed.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Every route, once [`crate::router`] was called.

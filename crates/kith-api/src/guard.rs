@@ -62,18 +62,19 @@ fn write_error(app: &App, error: &ApiError, path: &str, id: &RequestId, response
 /// Refuses what a web page of another site could have sent: DNS rebinding shows in Host, cross-site calls in Origin and Sec-Fetch-Site.
 fn refuse_foreign(app: &App, headers: &HeaderMap, uri: &Uri) -> Option<ApiError> {
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("\0"));
+    let settings = app.allowed();
     let forbidden = |message: String| Some(ApiError::new(Code::Forbidden, message));
     // HTTP/2 has :authority, which hyper puts into the URI.
     let host = text(header::HOST).or_else(|| uri.authority().map(|authority| authority.as_str()));
     match host {
         None => return Some(ApiError::new(Code::InvalidRequest, "the request has no Host header")),
-        Some(host) if !host_allowed(host, &app.settings.hosts) => {
+        Some(host) if !host_allowed(host, &settings.hosts) => {
             return forbidden(format!("the host `{}` is not this node; add it to api.hosts to allow it", printable(host)));
         }
         Some(_) => {}
     }
     if let Some(origin) = text(header::ORIGIN) {
-        if !origin_allowed(origin, &app.settings) {
+        if !origin_allowed(origin, &settings) {
             return forbidden(format!(
                 "pages of `{}` may not call this node; add it to api.origins to allow it",
                 printable(origin)

@@ -1,22 +1,30 @@
 //! All routes. What a route may be called by stands here, beside its handler; everything else about it stands at the handler.
 
 mod adapters;
+mod admin;
 mod admin_models;
 mod auth;
+mod config;
 mod create;
+mod docs;
 mod downloads;
+mod edgecoder;
 mod embeddings;
 mod events;
 mod hub;
 mod library;
 mod messages;
 mod model;
+mod neuroshard;
 mod ollama;
 mod openai;
 mod providers;
 mod pull;
 mod responses;
+mod schedule;
+mod sockets;
 mod system;
+mod update;
 
 mod audit;
 mod browse;
@@ -47,6 +55,7 @@ fn skeleton(version: &str) -> OpenApi {
             .build(),
     );
     let admin = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Kith-Admin-Token", "The admin token.")));
+    let mesh = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Mesh-Token", "The mesh token.")));
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
@@ -59,6 +68,7 @@ fn skeleton(version: &str) -> OpenApi {
             ComponentsBuilder::new()
                 .security_scheme("bearer", bearer)
                 .security_scheme("adminToken", admin)
+                .security_scheme("mesh", mesh)
                 .schema_from::<kith_wire::system::ErrorBody>()
                 .build(),
         ))
@@ -156,6 +166,32 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::User, Std, routes!(audit::export_audit))
         .add(Level::User, Std, routes!(diagnostics::reports, diagnostics::make_report))
         .add(Level::User, Std, routes!(diagnostics::report, diagnostics::remove_report))
+        .add(Level::User, Std, routes!(admin::stats))
+        .add(Level::User, Std, routes!(admin::version))
+        .add(Level::Admin, Adm, routes!(admin::api_key))
+        .add(Level::User, Std, routes!(config::get))
+        .add(Level::Admin, Adm, routes!(config::put))
+        .add(Level::Admin, Adm, routes!(config::reload))
+        .add(Level::User, Std, routes!(schedule::get))
+        .add(Level::Admin, Adm, routes!(schedule::put))
+        .add(Level::Admin, Adm, routes!(update::check))
+        .add(Level::Admin, Adm, routes!(update::apply))
+        .add(Level::User, Std, routes!(sockets::admin))
+        .add(Level::User, Std, routes!(sockets::cluster))
+        .add(Level::User, Std, routes!(sockets::ticket))
+        .add(Level::Open, Std, routes!(neuroshard::status))
+        .add(Level::Open, Std, routes!(neuroshard::metrics))
+        .add(Level::Open, Std, routes!(neuroshard::health))
+        .add(Level::User, Inf, routes!(neuroshard::inference))
+        .add(Level::User, Std, routes!(neuroshard::config))
+        .add(Level::User, Adm, routes!(neuroshard::change_config))
+        .add(Level::Loopback, Inf, routes!(edgecoder::portal_chat))
+        .add(Level::Loopback, Inf, routes!(edgecoder::decompose))
+        .add(Level::Mesh, Std, routes!(edgecoder::status))
+        .add(Level::Mesh, Std, routes!(edgecoder::runtime_health))
+        .add(Level::Open, Std, routes!(docs::page))
+        .add(Level::Open, Std, routes!(docs::script))
+        .add(Level::Open, Std, routes!(docs::style))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -86,6 +86,14 @@ impl Table {
 
 /// Says in the document what holds for every endpoint of this access.
 fn describe(operation: &mut Operation, access: Level) {
+    let word = match access {
+        Level::Open => "open",
+        Level::Loopback => "loopback",
+        Level::User => "user",
+        Level::Admin => "admin",
+        Level::Mesh => "mesh",
+    };
+    operation.extensions.get_or_insert_default().insert("x-kith-access".to_owned(), word.into());
     let bearer = || SecurityRequirement::new("bearer", Vec::<String>::new());
     let admin = || SecurityRequirement::new("adminToken", Vec::<String>::new());
     operation.security = Some(match access {

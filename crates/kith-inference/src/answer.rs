@@ -8,7 +8,7 @@ pub use embed::{Embed, Embeddings, MAX_EMBED_BYTES, MAX_EMBED_INPUTS};
 use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
     Providers, Role, TokenLogprob, Tool, ToolChoice, constraint,
-    gate::Full,
+    gate::{Full, Place},
     options::{self, Effective},
     reasoning::{self, ReasoningParser},
     residency::{Bounds, Residency, Use},
@@ -27,10 +27,9 @@ use kith_types::{Clock, Timestamp};
 use serde_json::json;
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tokio::sync::OwnedSemaphorePermit;
 
 /// The most pieces an answer may be ahead of its reader: more than an ordinary window has tokens.
 const AHEAD: usize = 16 * 1024;
@@ -80,7 +79,8 @@ pub struct InferenceParts {
 pub struct Inference {
     catalogue: Arc<dyn Catalogue>,
     residency: Arc<Residency>,
-    bounds: Bounds,
+    /// The model asked last.
+    last: Mutex<Option<String>>,
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
     events: Events,
@@ -105,7 +105,7 @@ impl Inference {
         Arc::new(Self {
             catalogue: parts.catalogue,
             residency,
-            bounds: parts.bounds,
+            last: Mutex::default(),
             counters: Arc::default(),
             clock: parts.clock,
             events: parts.events,
@@ -165,7 +165,28 @@ impl Inference {
 
     /// The limits in force.
     pub fn bounds(&self) -> Bounds {
-        self.bounds
+        self.residency.bounds()
+    }
+
+    /// Changes the limits while answers run: those go on, and fewer places hold from the next turn on.
+    pub fn set_bounds(&self, bounds: Bounds) {
+        self.residency.set_bounds(bounds);
+    }
+
+    /// Lets each model write at most this many answers at once for now, however many its bounds allow; `None` lifts that. Running
+    /// answers go on.
+    pub fn throttle(&self, answers: Option<u32>) {
+        self.residency.throttle(answers);
+    }
+
+    /// Answers each model may write at once now.
+    pub fn places(&self) -> u32 {
+        self.residency.places()
+    }
+
+    /// The full name of the model that was asked last since the node started.
+    pub fn last_asked(&self) -> Option<String> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Refuses new prompts, ends running ones, frees all memory.
@@ -196,6 +217,8 @@ impl Inference {
         match begun {
             Ok(begun) => {
                 let card = Arc::clone(&begun.used.0.card);
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(card.name.clone());
+                self.events.publish("inference.started", json!({"model": card.name}));
                 Ok(Answer { card, prompt: begun.prompt, pieces: pump(run(begun, tally, self.events.clone())) })
             }
             Err(error) => {
@@ -228,7 +251,7 @@ impl Inference {
         let waiting = gate.queue().map_err(|Full(waiting)| InferenceError::Overloaded {
             model: card.name.clone(),
             waiting,
-            retry_after: self.counters.patience(waiting, self.bounds.parallel),
+            retry_after: self.counters.patience(waiting, self.places()),
         })?;
         let (used, load) = self.residency.get(Arc::clone(&card), effective.context, request.keep_alive).await?;
         let laid = lay_out(&request, &used, &card, &*self.clock).await?;
@@ -278,7 +301,7 @@ impl Inference {
 /// Everything a running answer holds on to.
 struct Begun {
     used: Use,
-    permit: OwnedSemaphorePermit,
+    permit: Place,
     stream: TokenStream,
     shaper: Shaper,
     effective: Effective,
@@ -320,7 +343,10 @@ fn run(begun: Begun, mut tally: Tally, events: Events) -> impl Stream<Item = Res
             match stream.next().await {
                 Some(Ok(Step::Token(token))) => {
                     written += 1;
-                    first.get_or_insert_with(Instant::now);
+                    if first.is_none() {
+                        first = Some(Instant::now());
+                        tally.first_token(arrived.elapsed());
+                    }
                     if let Some(context) = &mut context {
                         context.push(token.id);
                     }

@@ -13,8 +13,8 @@ use serde_json::json;
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -121,7 +121,9 @@ pub struct LoadedModel {
 /// All models in memory.
 pub(crate) struct Residency {
     engines: Vec<Arc<dyn Engine>>,
-    bounds: Bounds,
+    bounds: RwLock<Bounds>,
+    /// The most answers at once by one model for now; `u32::MAX` where only the bounds hold.
+    throttle: AtomicU32,
     clock: Arc<dyn Clock>,
     events: Events,
     slots: Mutex<HashMap<String, Arc<Slot>>>,
@@ -135,7 +137,8 @@ impl Residency {
     pub fn new(engines: Vec<Arc<dyn Engine>>, bounds: Bounds, clock: Arc<dyn Clock>, events: Events) -> Arc<Self> {
         Arc::new(Self {
             engines,
-            bounds,
+            bounds: RwLock::new(bounds),
+            throttle: AtomicU32::new(u32::MAX),
             clock,
             events,
             slots: Mutex::default(),
@@ -145,11 +148,52 @@ impl Residency {
         })
     }
 
+    /// The limits in force.
+    pub fn bounds(&self) -> Bounds {
+        *self.bounds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the limits: places before models at once, windows and keeping times from the next use on. A model in memory was made
+    /// for as many answers as were allowed then. Idle models that no longer fit leave in the background.
+    pub fn set_bounds(self: &Arc<Self>, bounds: Bounds) {
+        let old = std::mem::replace(&mut *self.bounds.write().unwrap_or_else(PoisonError::into_inner), bounds);
+        self.resize();
+        if bounds.memory < old.memory {
+            let this = Arc::clone(self);
+            tokio::spawn(async move {
+                let _one_at_a_time = this.loading.lock().await;
+                // Models that answer for longer than a request is patient stay, and leave with their next idle time.
+                if let Err(error) = this.make_room("the models in memory", 0).await {
+                    tracing::warn!(%error, "models in memory hold more than they may from now on");
+                }
+            });
+        }
+    }
+
+    /// Lets each model write at most this many answers at once for now, however many it was made for. `None` lifts that.
+    pub fn throttle(&self, answers: Option<u32>) {
+        self.throttle.store(answers.unwrap_or(u32::MAX).max(1), Ordering::Release);
+        self.resize();
+    }
+
+    /// Answers each model may write at once now.
+    pub fn places(&self) -> u32 {
+        self.bounds().parallel.max(1).min(self.throttle.load(Ordering::Acquire))
+    }
+
+    fn resize(&self) {
+        let slots = lock(&self.slots);
+        let places = self.places() as usize;
+        for slot in slots.values() {
+            slot.gate.resize(places);
+        }
+    }
+
     fn slot(&self, card: &ModelCard) -> Arc<Slot> {
         let mut slots = lock(&self.slots);
         Arc::clone(slots.entry(card.name.to_lowercase()).or_insert_with(|| {
             Arc::new(Slot {
-                gate: Arc::new(Gate::new(self.bounds.parallel.max(1) as usize, MAX_WAITING)),
+                gate: Arc::new(Gate::new(self.places() as usize, MAX_WAITING)),
                 state: tokio::sync::Mutex::default(),
                 shown: Mutex::default(),
             })
@@ -198,11 +242,11 @@ impl Residency {
             return Err(InferenceError::Stopping);
         }
         let this = Arc::clone(self);
-        let keep_alive = keep_alive.unwrap_or(self.bounds.keep_alive);
+        let keep_alive = keep_alive.unwrap_or(self.bounds().keep_alive);
         let task = tokio::spawn(async move {
             let slot = this.slot(&card);
             let mut state = slot.state.lock().await;
-            let wanted = context.unwrap_or(this.bounds.context).min(card.context_length);
+            let wanted = context.unwrap_or(this.bounds().context).min(card.context_length);
             if let Some(resident) = state.as_ref() {
                 // The template is compiled once; what else the model was made with is read from the present card.
                 let fresh =
@@ -256,9 +300,9 @@ impl Residency {
     async fn load(&self, card: Arc<ModelCard>, context: Option<u32>) -> Result<Resident, InferenceError> {
         let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
         let mut spec = card.spec.clone();
-        spec.parallel = self.bounds.parallel.max(1);
+        spec.parallel = self.bounds().parallel.max(1);
         // A request that wants less gets less without a window of its own: the next one may want more.
-        spec.context = Some(context.unwrap_or(0).max(self.bounds.context).clamp(1, card.context_length.max(1)));
+        spec.context = Some(context.unwrap_or(0).max(self.bounds().context).clamp(1, card.context_length.max(1)));
         let engine = self
             .engines
             .iter()
@@ -287,7 +331,7 @@ impl Residency {
             template: Arc::new(template),
             active: AtomicUsize::new(0),
             last_used: AtomicI64::new(self.clock.now().ms()),
-            keep: Mutex::new(Lease { keep_alive: self.bounds.keep_alive, expires: None }),
+            keep: Mutex::new(Lease { keep_alive: self.bounds().keep_alive, expires: None }),
             changed: Arc::clone(&self.changed),
             clock: Arc::clone(&self.clock),
             card,
@@ -316,9 +360,9 @@ impl Residency {
                     }
                 })
                 .collect();
-            match plan::make_room(&candidates, needed, self.bounds.memory) {
+            match plan::make_room(&candidates, needed, self.bounds().memory) {
                 Plan::Never => {
-                    return Err(InferenceError::OutOfMemory { model: model.to_owned(), needed, budget: self.bounds.memory });
+                    return Err(InferenceError::OutOfMemory { model: model.to_owned(), needed, budget: self.bounds().memory });
                 }
                 Plan::Unload(keys) => {
                     let mut all_left = true;

@@ -1,16 +1,17 @@
 //! Counters of prompts and tokens since the node started.
 
+use crate::latency::{Histogram, Percentiles};
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicU64, Ordering::Relaxed},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Weight of the newest answer in the running mean of answer times, as a divisor.
 const MEAN_WEIGHT: u64 = 8;
 
 /// A reading of the counters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Stats {
     /// Prompts taken.
     pub prompts: u64,
@@ -30,6 +31,12 @@ pub struct Stats {
     pub completion_tokens: u64,
     /// Running mean of the time an answer takes, in milliseconds; 0 before the first one.
     pub mean_ms: u64,
+    /// Prompts taken in the last 60 seconds.
+    pub last_minute: u64,
+    /// From a prompt's arrival to its answer's first token.
+    pub first_token: Percentiles,
+    /// From a prompt's arrival to its answer's end.
+    pub total: Percentiles,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +49,9 @@ pub(crate) struct Counters {
     prompt_tokens: AtomicU64,
     completion_tokens: AtomicU64,
     mean_ms: AtomicU64,
+    minute: Minute,
+    first_token: Histogram,
+    total: Histogram,
 }
 
 impl Counters {
@@ -56,6 +66,9 @@ impl Counters {
             prompt_tokens: self.prompt_tokens.load(Relaxed),
             completion_tokens: self.completion_tokens.load(Relaxed),
             mean_ms: self.mean_ms.load(Relaxed),
+            last_minute: self.minute.count(Instant::now()),
+            first_token: self.first_token.percentiles(),
+            total: self.total.percentiles(),
         }
     }
 
@@ -63,6 +76,7 @@ impl Counters {
     pub fn begin(self: &Arc<Self>) -> Tally {
         self.prompts.fetch_add(1, Relaxed);
         self.running.fetch_add(1, Relaxed);
+        self.minute.add(Instant::now());
         Tally { counters: Arc::clone(self), ended: false }
     }
 
@@ -81,11 +95,17 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// The first token came this long after the prompt.
+    pub fn first_token(&self, after: Duration) {
+        self.counters.first_token.record(after);
+    }
+
     pub fn finish(&mut self, prompt: u32, completion: u32, total: Duration) {
         self.ended = true;
         self.counters.finished.fetch_add(1, Relaxed);
         self.counters.prompt_tokens.fetch_add(u64::from(prompt), Relaxed);
         self.counters.completion_tokens.fetch_add(u64::from(completion), Relaxed);
+        self.counters.total.record(total);
         let took = u64::try_from(total.as_millis()).unwrap_or(u64::MAX);
         let old = self.counters.mean_ms.load(Relaxed);
         let mean = if old == 0 { took } else { (old * (MEAN_WEIGHT - 1)).saturating_add(took) / MEAN_WEIGHT };
@@ -107,6 +127,40 @@ impl Drop for Tally {
     }
 }
 
+/// Counts by second, for the last 60 seconds.
+#[derive(Debug)]
+struct Minute {
+    start: Instant,
+    seconds: Mutex<[(u64, u64); 60]>,
+}
+
+impl Default for Minute {
+    fn default() -> Self {
+        Self { start: Instant::now(), seconds: Mutex::new([(0, 0); 60]) }
+    }
+}
+
+impl Minute {
+    /// Seconds since the start, from 1 on: 0 is a place never used.
+    fn second(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_secs() + 1
+    }
+
+    fn add(&self, now: Instant) {
+        let second = self.second(now);
+        let mut seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = usize::try_from(second % 60).unwrap_or(0);
+        let place = &mut seconds[at];
+        *place = if place.0 == second { (second, place.1 + 1) } else { (second, 1) };
+    }
+
+    fn count(&self, now: Instant) -> u64 {
+        let second = self.second(now);
+        let seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
+        seconds.iter().filter(|(at, _)| *at > 0 && at + 60 > second).map(|(_, count)| count).sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +175,18 @@ mod tests {
         let stats = counters.read(0);
         assert_eq!((stats.prompts, stats.finished, stats.failed, stats.cancelled, stats.running), (4, 1, 1, 1, 1));
         assert_eq!((stats.prompt_tokens, stats.completion_tokens, stats.mean_ms), (3, 4, 80));
+    }
+
+    #[test]
+    fn a_minute_counts_sixty_seconds_and_forgets_what_is_older() {
+        let minute = Minute::default();
+        let at = |seconds| minute.start + Duration::from_secs(seconds);
+        for second in 0..90 {
+            minute.add(at(second));
+        }
+        assert_eq!(minute.count(at(89)), 60);
+        assert_eq!(minute.count(at(119)), 30);
+        assert_eq!(minute.count(at(149)), 0);
     }
 
     #[test]

@@ -1,11 +1,17 @@
 //! The node's configuration: defaults, then DIR/config.toml, then the environment, then the command line.
 
+use crate::{
+    schedule::{Schedule, ScheduleTable},
+    update::{UpdateConfig, UpdateTable},
+};
 use kith_access::Limits;
 use kith_inference::{Bounds, KeepAlive, Secret, provider_variables};
 use kith_keys::KeyProvider;
 use kith_models::Sources;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::{
+    cell::RefCell,
+    collections::BTreeMap,
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -15,7 +21,7 @@ use std::{
 /// The port Kith listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 4343;
 /// The port Ollama's clients look at.
-const OLLAMA_PORT: u16 = 11434;
+pub(crate) const OLLAMA_PORT: u16 = 11434;
 /// The part of the machine's memory that models may hold, in percent.
 const MEMORY_PERCENT: u64 = 75;
 
@@ -48,13 +54,13 @@ pub enum ConfigError {
     },
 }
 
-fn value(setting: &str, reason: impl Into<String>) -> ConfigError {
+pub(crate) fn value(setting: &str, reason: impl Into<String>) -> ConfigError {
     ConfigError::Value { setting: setting.to_owned(), reason: reason.into() }
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct File {
+pub(crate) struct File {
     api: ApiTable,
     auth: AuthTable,
     limits: LimitsTable,
@@ -63,9 +69,15 @@ struct File {
     providers: ProvidersTable,
     sources: SourcesTable,
     browse: BrowseTable,
+    model: ModelTable,
+    schedule: ScheduleTable,
+    update: UpdateTable,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+/// What every node has in its folder, if anything: its name there.
+pub(crate) const FILE: &str = "config.toml";
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ApiTable {
     host: Option<String>,
@@ -75,13 +87,13 @@ struct ApiTable {
     ollama_port: Option<bool>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct AuthTable {
     require_key: bool,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct LimitsTable {
     standard_per_hour: Option<u32>,
@@ -89,7 +101,7 @@ struct LimitsTable {
     admin_per_minute: Option<u32>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct InferenceTable {
     memory_mib: Option<u64>,
@@ -98,20 +110,20 @@ struct InferenceTable {
     keep_alive_seconds: Option<i64>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct KeysTable {
     provider: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct ProvidersTable {
     env: bool,
     list_models: bool,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct SourcesTable {
     hf_endpoint: Option<String>,
@@ -121,10 +133,16 @@ struct SourcesTable {
     registry_password: Option<String>,
 }
 
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct BrowseTable {
     roots: Option<Vec<PathBuf>>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ModelTable {
+    default: Option<String>,
 }
 
 /// What the command line says.
@@ -169,6 +187,48 @@ pub struct Config {
     pub sources: Sources,
     /// Folders whose content may be looked at, if the owner named them.
     pub browse_roots: Option<Vec<PathBuf>>,
+    /// The model of requests that name none.
+    pub default_model: Option<String>,
+    /// Quiet hours.
+    pub schedule: Schedule,
+    /// Where new versions are told.
+    pub update: UpdateConfig,
+    /// What it was put together from, so that the file can be read again.
+    pub provenance: Provenance,
+}
+
+/// What a configuration was put together from besides its file.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// The command line.
+    pub overrides: Overrides,
+    /// Every variable that was asked for, set or not.
+    pub env: BTreeMap<String, Option<String>>,
+    /// Bytes of memory of this machine.
+    pub machine_memory: u64,
+}
+
+impl std::fmt::Debug for Provenance {
+    /// Without the values of variables: some are secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let set = self.env.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name);
+        f.debug_struct("Provenance")
+            .field("overrides", &self.overrides)
+            .field("env", &set.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Provenance {
+    /// Whether a variable of this name was set to one of these words.
+    pub fn is(&self, name: &str, words: &[&str]) -> bool {
+        self.env.get(name).and_then(Option::as_deref).is_some_and(|text| words.contains(&text))
+    }
+
+    /// Whether a variable of this name was set.
+    pub fn has(&self, name: &str) -> bool {
+        self.env.get(name).is_some_and(Option::is_some)
+    }
 }
 
 /// Reads variables; the process's own in the product, made up in tests.
@@ -182,11 +242,24 @@ pub fn environment(name: &str) -> Option<String> {
 impl Config {
     /// Puts the configuration together. `machine_memory` is in bytes.
     pub fn load(data_dir: &Path, overrides: &Overrides, env: Environment<'_>, machine_memory: u64) -> Result<Self, ConfigError> {
-        let path = data_dir.join("config.toml");
-        let file: File = match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| ConfigError::Malformed { path, error: Box::new(error) })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => File::default(),
-            Err(error) => return Err(ConfigError::Unreadable { path, error }),
+        Self::from_text(data_dir, &read(data_dir)?, overrides, env, machine_memory)
+    }
+
+    /// The same with a file of this text.
+    pub(crate) fn from_text(
+        data_dir: &Path,
+        text: &str,
+        overrides: &Overrides,
+        env: Environment<'_>,
+        machine_memory: u64,
+    ) -> Result<Self, ConfigError> {
+        let malformed = |error| ConfigError::Malformed { path: data_dir.join(FILE), error: Box::new(error) };
+        let file: File = toml::from_str(text).map_err(malformed)?;
+        let asked = RefCell::new(BTreeMap::new());
+        let env = |name: &str| {
+            let value = env(name);
+            asked.borrow_mut().insert(name.to_owned(), value.clone());
+            value
         };
         let host = match (overrides.host, env("KITH_HOST"), &file.api.host) {
             (Some(host), ..) => host,
@@ -224,6 +297,7 @@ impl Config {
                 admin_per_minute: file.limits.admin_per_minute.unwrap_or(defaults.admin_per_minute),
             },
         };
+        let key_from_env = env("KITH_REQUIRE_KEY").is_some_and(|text| text == "1" || text == "true");
         let provider = env("KITH_KEY_PROVIDER").or(file.keys.provider).unwrap_or_else(|| "auto".to_owned());
         Ok(Self {
             data_dir: data_dir.to_owned(),
@@ -231,7 +305,7 @@ impl Config {
             listen_if_free,
             hosts: file.api.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             origins: file.api.origins.iter().map(|origin| origin.trim_end_matches('/').to_ascii_lowercase()).collect(),
-            require_key: file.auth.require_key || env("KITH_REQUIRE_KEY").is_some_and(|text| text == "1" || text == "true"),
+            require_key: file.auth.require_key || key_from_env,
             admin_token: env("KITH_ADMIN_TOKEN").or_else(|| env("OLLAMA_ADMIN_TOKEN")),
             mesh_token: env("KITH_MESH_TOKEN").or_else(|| env("MESH_AUTH_TOKEN")),
             limits,
@@ -243,7 +317,28 @@ impl Config {
             list_cloud_models: file.providers.list_models,
             sources: sources(file.sources, env),
             browse_roots: file.browse.roots.map(absolute).transpose()?,
+            default_model: file.model.default.filter(|name| !name.is_empty()),
+            schedule: Schedule::from_table(&file.schedule)?,
+            update: UpdateConfig::from_table(&file.update, env("KITH_UPDATE_FEED"))?,
+            provenance: Provenance { overrides: overrides.clone(), env: asked.take(), machine_memory },
         })
+    }
+
+    /// The same sources with another text of the file.
+    pub(crate) fn again(&self, text: &str) -> Result<Self, ConfigError> {
+        let from = &self.provenance;
+        let env = |name: &str| from.env.get(name).cloned().flatten();
+        Self::from_text(&self.data_dir, text, &from.overrides, &env, from.machine_memory)
+    }
+}
+
+/// The text of the file; empty where there is none.
+pub(crate) fn read(data_dir: &Path) -> Result<String, ConfigError> {
+    let path = data_dir.join(FILE);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(ConfigError::Unreadable { path, error }),
     }
 }
 

@@ -1,14 +1,21 @@
 //! Reads configuration, builds every service, starts and stops them. The one place where islands meet.
 
 mod config;
+mod edit;
+mod live_config;
 mod node;
 mod ports;
 mod provider_keys;
 mod probe;
 mod record;
+mod schedule;
+mod settings;
 pub mod tokens;
+mod update;
 
-pub use config::{Config, ConfigError, DEFAULT_PORT, Environment, Overrides, environment};
+pub use config::{Config, ConfigError, DEFAULT_PORT, Environment, Overrides, Provenance, environment};
 pub use kith_models::modelfile;
 pub use node::{Node, StartError, build_info, machine_memory};
 pub use record::NodeRecord;
+pub use schedule::{Allowance, Schedule};
+pub use update::{UpdateConfig, take_staged};

@@ -2,10 +2,12 @@
 
 use crate::{
     config::{Config, ConfigError},
+    live_config::{LiveConfig, Reach},
     ports::{InferenceHolds, LibraryCatalogue},
     provider_keys::SealedKeys,
     probe::NodeProbe,
     record::NodeRecord,
+    update::FeedUpdates,
 };
 use fs4::fs_std::FileExt;
 use kith_access::{Access, AccessConfig, AccessError, AccessParts, AdminTokenFile};
@@ -182,9 +184,13 @@ impl Node {
 
     /// Starts a node with these engines, the preferred one first.
     pub async fn start_with(config: Config, engines: Vec<Arc<dyn Engine>>) -> Result<Self, StartError> {
+        Self::start_by(config, engines, Arc::new(SystemClock)).await
+    }
+
+    /// Starts a node that goes by this clock.
+    pub async fn start_by(config: Config, engines: Vec<Arc<dyn Engine>>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         make_private_folder(&config.data_dir)?;
         let lock = lock_folder(&config.data_dir)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
         let (dir, provider, random) = (config.data_dir.clone(), config.key_provider, Arc::clone(&entropy));
         let keys = tokio::task::spawn_blocking(move || {
@@ -276,8 +282,16 @@ impl Node {
         let observing = CancellationToken::new();
         let mut observers = JoinSet::new();
         observers.spawn(audited.run(observing.clone()));
+        let access = Arc::new(access);
+        let reach = Reach {
+            access: Arc::clone(&access),
+            inference: Arc::clone(&inference),
+            events: events.clone(),
+            clock: Arc::clone(&clock),
+        };
+        let live = LiveConfig::new(config.clone(), reach);
         let app = App::new(AppParts {
-            access: Arc::new(access),
+            access,
             inference: Arc::clone(&inference),
             library: Arc::clone(&library),
             adapters: adapters.clone(),
@@ -300,7 +314,11 @@ impl Node {
             model_memory: config.inference.memory,
             responses: Arc::clone(&responses),
             system: Arc::clone(&system),
+            configuration: live.clone(),
+            updates: Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version)),
         });
+        live.attach(&app);
+        tokio::spawn(LiveConfig::watch(Arc::downgrade(&live), stop.clone()));
         let probe = NodeProbe::new(Arc::clone(&app), Arc::clone(&inference), &config.data_dir);
         observers.spawn(system.sampler(Arc::new(probe)).run(observing.clone()));
         let listeners = bind(&config).await?;
@@ -412,7 +430,7 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// Hosts named in the configuration, and addresses the owner chose to listen on.
-fn hosts(config: &Config) -> Vec<String> {
+pub(crate) fn hosts(config: &Config) -> Vec<String> {
     let mut hosts = config.hosts.clone();
     hosts.extend(
         config

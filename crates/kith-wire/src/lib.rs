@@ -5,8 +5,10 @@
 //! "string or list" kinds of values, which is why those are read by hand here and never by trial and error.
 
 pub mod anthropic;
+pub mod edgecoder;
 mod keep_alive;
 pub mod models;
+pub mod neuroshard;
 pub mod ollama;
 pub mod openai;
 pub mod providers;

@@ -2,10 +2,14 @@
 
 mod access;
 mod adapters;
+mod config;
 mod downloads;
 mod errors;
 mod hub;
+mod node_stats;
+mod socket;
 mod status;
+mod update;
 mod work;
 
 mod audit;
@@ -25,7 +29,11 @@ pub use owner::{
     ContactBody, ContactList, ContactUpdate, FolderEntry, FolderFault, FolderListing, NewContact, ProfileBody, ProfileUpdate,
     PushTest, SecretState, SettingsBody, SettingsUpdate,
 };
+pub use config::{ConfigApplied, ConfigChanges, ConfigView, OverriddenSetting, ScheduleRequest, ScheduleView, SettingView};
+pub use node_stats::{Cpu, Disk, Hardware, InferenceStats, Latency, LoadedModelStats, MemoryStats, NodeStats};
+pub use socket::{SocketRequest, SocketTicket};
 pub use status::{AtRest, Health, NetworkStatus, SystemStatus, TlsStatus, WhoAmI};
+pub use update::{ApiKeyResponse, UpdateApplied, UpdateCheck};
 pub use work::{Envelope, ImportProgress, ImportRequest, LoadRequest, UnloadRequest};
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ pub async fn serve(context: &Context, options: &Serve) -> Result<()> {
     make_private(&context.data_dir)?;
     // Held until the end: dropping it writes out what is waiting.
     let _log = log(&context.data_dir, options)?;
+    take_update(context)?;
     let mut signals = Signals::listen().map_err(|error| CliError::local("cannot listen for signals", error))?;
     let node = tokio::select! {
         node = start(context, options) => node?,
@@ -43,6 +44,39 @@ pub async fn serve(context: &Context, options: &Serve) -> Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Goes on as the version that lies ready, if one does. Where it cannot be taken, this one starts.
+fn take_update(context: &Context) -> Result<()> {
+    let Ok(program) = std::env::current_exe() else { return Ok(()) };
+    match kith_node::take_staged(&context.data_dir, &program, env!("CARGO_PKG_VERSION")) {
+        Ok(None) => Ok(()),
+        Ok(Some(version)) => {
+            tracing::info!(version, "the new version takes over");
+            let mut next = std::process::Command::new(&program);
+            next.args(std::env::args_os().skip(1));
+            Err(CliError::local("the new version does not start", become_next(next)))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the new version cannot be put in this one's place");
+            Ok(())
+        }
+    }
+}
+
+/// Ends this program in favour of another; comes back only with an error.
+#[cfg(unix)]
+fn become_next(mut next: std::process::Command) -> io::Error {
+    std::os::unix::process::CommandExt::exec(&mut next)
+}
+
+/// Ends this program with another one's end; comes back only with an error.
+#[cfg(not(unix))]
+fn become_next(mut next: std::process::Command) -> io::Error {
+    match next.status() {
+        Ok(status) => std::process::exit(status.code().unwrap_or(1)),
+        Err(error) => error,
+    }
 }
 
 async fn start(context: &Context, options: &Serve) -> Result<Node> {

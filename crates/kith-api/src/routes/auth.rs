@@ -68,15 +68,19 @@ pub async fn set_password(State(app): State<Arc<App>>, Body(body): Body<SetPassw
 #[utoipa::path(get, path = "/api/v1/auth/keys", tag = "access", responses((status = 200, body = KeyList)))]
 pub async fn keys(State(app): State<Arc<App>>) -> Result<Json<KeyList>, ApiError> {
     let keys = app.access.keys().await?;
-    let keys = keys.into_iter().map(|key| KeyInfo {
+    Ok(Json(KeyList { keys: keys.into_iter().map(key_info).collect() }))
+}
+
+/// A key without its secret.
+pub(super) fn key_info(key: kith_access::KeyInfo) -> KeyInfo {
+    KeyInfo {
         id: key.id.to_string(),
         name: key.name,
         scope: key.scope,
         created_at_ms: key.created,
         expires_at_ms: key.expires,
         last_used_at_ms: key.last_used,
-    });
-    Ok(Json(KeyList { keys: keys.collect() }))
+    }
 }
 
 /// Makes an API key. Its secret is shown this once.

@@ -65,7 +65,7 @@ pub async fn openapi(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], super::document(&app).to_owned()).into_response()
 }
 
-fn version_of(app: &App) -> Json<VersionResponse> {
+pub(super) fn version_of(app: &App) -> Json<VersionResponse> {
     Json(VersionResponse {
         version: app.build.version.clone(),
         build_date: app.build.build_date.clone(),
