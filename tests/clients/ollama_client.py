@@ -10,7 +10,7 @@ MODEL = "smollm2:135m"
 GREEDY = {"temperature": 0, "seed": 1, "num_predict": 48}
 
 names = [m.model for m in client.list().models]
-assert set(names) == {MODEL, "spare:1"}, names
+assert set(names) == {MODEL, "spare:1", "all-minilm:latest"}, names
 
 shown = client.show(MODEL)
 assert shown.details.format == "gguf" and shown.details.family == "llama", shown.details
@@ -70,8 +70,33 @@ assert running[0].size > 0 and running[0].context_length > 0
 client.generate(MODEL, "", keep_alive=0)
 assert client.ps().models == []
 
+texts = ["A man is eating food.", "A man is eating a piece of bread.", "The girl is carrying a baby."]
+embedded = client.embed("all-minilm", texts)
+assert len(embedded.embeddings) == 3 and all(len(vector) == 384 for vector in embedded.embeddings)
+assert embedded.prompt_eval_count > 0 and embedded.total_duration > 0
+near, far = (sum(a * b for a, b in zip(embedded.embeddings[0], other)) for other in embedded.embeddings[1:])
+assert near > 0.7 > 0.3 > far, (near, far)
+older = client.embeddings("all-minilm", texts[0]).embedding
+assert all(abs(a - b) < 1e-5 for a, b in zip(older, embedded.embeddings[0]))
+assert len(client.embed("all-minilm", texts[0], dimensions=64).embeddings[0]) == 64
+assert client.embed("all-minilm", "word " * 1000, truncate=True).prompt_eval_count == 256
+assert client.show("all-minilm").capabilities == ["embedding"]
+client.embed("all-minilm", "", keep_alive=0)
+assert client.ps().models == []
+for call in (
+    lambda: client.embed(MODEL, "x"),
+    lambda: client.generate("all-minilm", "x"),
+    lambda: client.embed("all-minilm", "word " * 1000, truncate=False),
+):
+    try:
+        call()
+    except ollama.ResponseError as error:
+        assert error.status_code == 400, (error.status_code, error.error)
+    else:
+        raise AssertionError("a model did what it cannot")
+
 client.delete("spare:1")
-assert [m.model for m in client.list().models] == [MODEL]
+assert set(m.model for m in client.list().models) == {MODEL, "all-minilm:latest"}
 
 for call in (
     lambda: client.chat("nosuch:1b", question),

@@ -1,5 +1,7 @@
 //! Real nodes for tests: inside the test's process with a scripted engine, or as the program people run.
 
+pub mod cloud;
+
 use kith_engine::scripted::ScriptedEngine;
 use kith_node::{Config, Node, NodeRecord, Overrides};
 use kith_types::{Clock, SystemClock};
@@ -104,8 +106,13 @@ impl TestNode {
 
     /// Imports a tiny model file under this name.
     pub async fn import(&self, name: &str, seed: u64) {
-        let file = self.dir.path().join(format!("tiny-{seed}.gguf"));
-        std::fs::write(&file, kith_models::testing::tiny_gguf(seed)).expect("a file");
+        self.import_bytes(name, &kith_models::testing::tiny_gguf(seed)).await;
+    }
+
+    /// Imports these bytes under this name.
+    pub async fn import_bytes(&self, name: &str, bytes: &[u8]) {
+        let file = self.dir.path().join(format!("{}.gguf", name.replace([':', '/'], "-")));
+        std::fs::write(&file, bytes).expect("a file");
         let response = self
             .as_admin(Method::POST, "/api/v1/models/import")
             .json(&serde_json::json!({"path": file, "name": name}))
@@ -227,5 +234,23 @@ pub fn real_model() -> Option<PathBuf> {
     }
     assert!(std::env::var_os("CI").is_none(), "the default model is missing: {}", path.display());
     println!("skipped: the default model is not at {}; fetch it with: cargo xtask setup", path.display());
+    None
+}
+
+/// The folder of the real encoder, all-MiniLM-L6-v2, or `None` (said aloud) where it has not been fetched. In CI it must be there.
+pub fn real_encoder() -> Option<PathBuf> {
+    let path = std::env::var_os("KITH_TEST_EMBEDDING_MODEL").map_or_else(
+        || {
+            let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+            let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+            cache.unwrap_or_default().join("kith/models/all-MiniLM-L6-v2")
+        },
+        PathBuf::from,
+    );
+    if path.join("model.safetensors").is_file() {
+        return Some(path);
+    }
+    assert!(std::env::var_os("CI").is_none(), "the embedding model is missing: {}", path.display());
+    println!("skipped: the embedding model is not at {}; fetch it with: cargo xtask setup", path.display());
     None
 }

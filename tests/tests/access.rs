@@ -106,6 +106,7 @@ async fn pages_of_other_sites_are_refused() {
     ] {
         let answer = get(name, value).await.unwrap();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{name}: {value}");
+        assert!(answer.headers().contains_key("x-ratelimit-remaining"), "a refusal counts");
         let body: Value = answer.json().await.unwrap();
         assert_eq!(body["code"], "FORBIDDEN");
     }

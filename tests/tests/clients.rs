@@ -1,6 +1,7 @@
-//! The official Python clients of Ollama and OpenAI, unmodified, against the real program with the real model.
+//! The official clients of Ollama, OpenAI and Anthropic, in Python and JavaScript, unmodified, against the real program with the real
+//! model.
 
-use kith_tests::{Served, kith_command, real_model};
+use kith_tests::{Served, kith_command, real_encoder, real_model};
 use std::{path::PathBuf, process::Command};
 
 /// The Python that has the clients; `cargo xtask setup` makes it.
@@ -15,14 +16,14 @@ fn python() -> Option<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_python_clients_work_unchanged() {
-    let (Some(model), Some(python)) = (real_model(), python()) else { return };
+    let (Some(model), Some(encoder), Some(python)) = (real_model(), real_encoder(), python()) else { return };
     let dir = tempfile::tempdir().unwrap();
     let node = Served::start(dir.path()).await;
-    for name in ["smollm2:135m", "spare:1"] {
-        let imported = kith_command(dir.path()).args(["import"]).arg(&model).args(["--name", name]).status().unwrap();
+    for (file, name) in [(&model, "smollm2:135m"), (&model, "spare:1"), (&encoder, "all-minilm")] {
+        let imported = kith_command(dir.path()).args(["import"]).arg(file).args(["--name", name]).status().unwrap();
         assert!(imported.success());
     }
-    for script in ["ollama_client.py", "openai_client.py"] {
+    for script in ["ollama_client.py", "openai_client.py", "anthropic_client.py"] {
         let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
         let output = Command::new(&python).arg(&path).arg(&node.url).output().unwrap();
         assert!(
@@ -31,6 +32,26 @@ async fn the_official_python_clients_work_unchanged() {
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
+    }
+    assert_eq!(node.terminate(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_official_javascript_clients_work_unchanged() {
+    let Some(model) = real_model() else { return };
+    let Some(folder) = std::env::var_os("KITH_TEST_JAVASCRIPT") else {
+        println!("skipped: Node.js is not installed, so the JavaScript clients are not");
+        return;
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let node = Served::start(dir.path()).await;
+    let imported = kith_command(dir.path()).args(["import"]).arg(&model).args(["--name", "smollm2:135m"]).status().unwrap();
+    assert!(imported.success());
+    for script in ["ollama_client.mjs", "openai_client.mjs"] {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("clients").join(script);
+        let output = Command::new("node").arg(&path).arg(&node.url).arg(&folder).output().unwrap();
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(output.status.success(), "{script}\n{}\n{}", said(&output.stdout), said(&output.stderr));
     }
     assert_eq!(node.terminate(), Some(0));
 }

@@ -24,10 +24,10 @@ struct Told {
 }
 
 /// A small generator for the moments of the cuts (SplitMix64, Steele et al. 2014).
-struct Random(u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self, below: u64) -> u64 {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -82,12 +82,12 @@ async fn work(url: String, dir: std::path::PathBuf, told: Arc<Mutex<Told>>, seed
     }
 }
 
-async fn listed(url: &str) -> Vec<Value> {
+pub(crate) async fn listed(url: &str) -> Vec<Value> {
     let body: Value = client().get(format!("{url}/api/tags")).send().await.unwrap().json().await.unwrap();
     body["models"].as_array().unwrap().clone()
 }
 
-fn blob_files(dir: &Path) -> usize {
+pub(crate) fn blob_files(dir: &Path) -> usize {
     fn count(dir: &Path) -> usize {
         let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
         entries.filter_map(Result::ok).map(|entry| if entry.path().is_dir() { count(&entry.path()) } else { 1 }).sum()

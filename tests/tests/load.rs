@@ -136,6 +136,27 @@ async fn the_least_recently_used_model_makes_room() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_memory_keeps_no_other_model_from_loading() {
+    let engine = ScriptedEngine::saying("x");
+    let node = TestNode::with("[inference]\nmemory_mib = 3", engine.with_pace(Duration::from_secs(3600))).await;
+    for (seed, name) in [(1, "busy:1"), (2, "large:1")] {
+        let mut bytes = kith_models::testing::tiny_gguf(seed);
+        bytes.resize(2 << 20, 0);
+        node.import_bytes(name, &bytes).await;
+    }
+    node.import("small:1", 3).await;
+    let ask = |name: &str| node.post("/api/generate", json!({"model": name, "raw": true, "prompt": "x"}));
+    let busy = ask("busy:1").await;
+    let mut large = Box::pin(ask("large:1"));
+    assert!(tokio::time::timeout(Duration::from_millis(300), &mut large).await.is_err(), "there was room for both");
+    let small = tokio::time::timeout(Duration::from_secs(5), ask("small:1")).await.expect("the small one loads meanwhile");
+    assert_eq!(small.status(), StatusCode::OK);
+    drop((busy, small));
+    assert_eq!(large.await.status(), StatusCode::OK);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_load_serves_all_who_wait_for_it() {
     let engine = ScriptedEngine::saying("x").with_load_time(Duration::from_millis(200));
     let counters = engine.clone();
@@ -153,6 +174,7 @@ async fn deleting_a_model_in_use_ends_its_answers_with_an_error() {
     let node = TestNode::scripted(engine).await;
     node.import("tiny:1b", 1).await;
     let response = node.post("/api/generate", json!({"model": "tiny:1b", "prompt": "go"})).await;
+    let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
     let mut stream = response.bytes_stream();
     stream.next().await.unwrap().unwrap();
     let gone = node.request(reqwest::Method::DELETE, "/api/delete").json(&json!({"model": "tiny:1b"})).send().await.unwrap();
@@ -161,7 +183,9 @@ async fn deleting_a_model_in_use_ends_its_answers_with_an_error() {
     while let Some(Ok(bytes)) = stream.next().await {
         rest.push_str(&String::from_utf8_lossy(&bytes));
     }
-    assert!(rest.lines().last().unwrap().contains("\"error\""), "{rest}");
+    let end: Value = serde_json::from_str(rest.lines().last().unwrap()).unwrap();
+    assert!(end["error"].is_string(), "{rest}");
+    assert_eq!(end["request_id"], id, "an error told late bears the id of its request");
     node.stop().await;
 }
 

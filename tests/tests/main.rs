@@ -1,13 +1,23 @@
 //! Whole-system tests in one binary, so that the engine is linked once.
 
 mod access;
+mod adapters;
 mod cli;
 mod clients;
 mod crash;
+mod crash_create;
+mod create;
 mod dialects;
+mod embeddings;
+mod house;
 mod load;
+mod messages;
 mod observe;
+mod providers;
+mod responses;
 mod routes;
+mod shapes;
+mod sources;
 
 mod config;
 mod edgecoder;

@@ -1,8 +1,11 @@
 //! `bench`: measurements, each in a module of its own, and the places in docs/benchmarks.md they are written to.
 
+mod conformance;
 mod inference;
 mod machine;
 mod median;
+mod reads;
+mod schema;
 mod yardstick;
 
 use std::fs;
@@ -12,16 +15,21 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths::Paths;
 
+const NAMES: [&str; 4] = ["inference", "reads", "schema", "conformance"];
+
 /// Runs the bench named first; `--write` after it keeps the figures.
 pub fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
     let (name, write) = match arguments {
         [name] => (name.as_str(), false),
         [name, flag] if flag == "--write" => (name.as_str(), true),
-        _ => bail!("say which: cargo xtask bench inference [--write]"),
+        _ => bail!("say which: cargo xtask bench {} [--write]", NAMES.join("|")),
     };
     let report = match name {
         "inference" => inference::measure(paths)?,
-        other => bail!("there is no bench {other:?}; there is: inference"),
+        "reads" => reads::measure(paths)?,
+        "schema" => schema::measure(paths)?,
+        "conformance" => conformance::measure(paths)?,
+        other => bail!("there is no bench {other:?}; there are: {}", NAMES.join(", ")),
     };
     println!("{report}");
     if write {

@@ -61,8 +61,11 @@ pub fn run(paths: &Paths) -> Result<()> {
     if env::var_os("CI").is_some() {
         tests.args(["--profile", "ci"]);
     }
-    tests.env("KITH_TEST_MODEL", &ready.model);
+    tests.env("KITH_TEST_MODEL", &ready.model).env("KITH_TEST_EMBEDDING_MODEL", &ready.encoder);
     tests.env("KITH_TEST_PYTHON", &ready.python.program).envs(ready.python.environment());
+    if let Some(folder) = &ready.javascript {
+        tests.env("KITH_TEST_JAVASCRIPT", folder);
+    }
     if let Some(folder) = ready.promtool.as_deref().and_then(Path::parent) {
         tests.env("PATH", with_folder(folder, env::var_os("PATH").unwrap_or_default())?);
     }

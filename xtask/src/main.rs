@@ -25,7 +25,11 @@ cargo xtask COMMAND
                             build, start the node, show one streamed answer; Ctrl-C stops it
   test                      everything CI needs: format, house rules, clippy, build, tests
   tidy                      the house rules alone
-  bench inference [--write] figures beside llama.cpp; --write puts them into docs/benchmarks.md";
+  bench NAME [--write]      measure; --write puts the figures into docs/benchmarks.md
+                            inference    speed beside llama.cpp, streams, start, memory
+                            reads        cheap reads at 500 requests a second
+                            schema       200 answers by JSON Schema, checked
+                            conformance  made-up requests against the OpenAPI document";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -1,5 +1,6 @@
 //! The default model: its name, its file, the one digest it may have, and its place in the cache folder.
 
+pub mod encoder;
 mod sources;
 
 use std::fs::{self, File};

@@ -2,6 +2,7 @@
 //! Everything already there is only looked at: a second set-up takes less than a second.
 
 mod installer;
+mod javascript;
 mod nextest;
 mod promtool;
 pub mod python;
@@ -20,8 +21,12 @@ use python::Python;
 pub struct Ready {
     /// The default model, its digest checked.
     pub model: PathBuf,
+    /// The encoder that tests embed with, its digests checked.
+    pub encoder: PathBuf,
     /// A Python that has the official clients.
     pub python: Python,
+    /// A folder with the official JavaScript clients; absent where Node.js is not installed.
+    pub javascript: Option<PathBuf>,
     /// `promtool`, which checks the metrics text; absent where no package of it can be had.
     pub promtool: Option<PathBuf>,
 }
@@ -43,7 +48,9 @@ pub fn everything(paths: &Paths) -> Result<Ready> {
     tools::install_missing(&tools::Scope { python: !python::has_clients(paths), lints: true })?;
     nextest::install_missing()?;
     let python = python::with_clients(paths)?;
+    let javascript = javascript::with_clients(paths)?;
     let promtool = promtool::find_or_unpack(paths)?;
     let model = model::make_sure(paths)?;
-    Ok(Ready { model, python, promtool })
+    let encoder = model::encoder::make_sure(paths)?;
+    Ok(Ready { model, encoder, python, javascript, promtool })
 }

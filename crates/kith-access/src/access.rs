@@ -4,6 +4,7 @@ use crate::{
     AccessError, AdminTokenFile, BearerId, Class, Level, Limits, Principal, Rate, Who, guesses::Guesses, limits::Windows,
     socket_tickets::SocketTickets, tickets::Tickets, touches::Touches,
 };
+use kith_events::Events;
 use kith_keys::Entropy;
 use kith_store::Store;
 use kith_types::{Clock, Scope, Timestamp};
@@ -86,6 +87,7 @@ pub struct Access {
     /// Held while a bearer is counted and made, so that no bound is passed.
     pub(crate) minting: Mutex<()>,
     pub(crate) revoked: broadcast::Sender<BearerId>,
+    events: Option<Events>,
 }
 
 impl Access {
@@ -109,6 +111,7 @@ impl Access {
             password: RwLock::new(()),
             minting: Mutex::new(()),
             revoked: broadcast::Sender::new(REVOCATIONS),
+            events: None,
         }
     }
 
@@ -117,6 +120,26 @@ impl Access {
     pub fn with_process_token(mut self, file: &AdminTokenFile) -> Self {
         self.admin.push(hash(file.token()));
         self
+    }
+
+    /// Tells what happens to credentials on this bus: `access.login`, `access.key_minted`, … Never a secret.
+    #[must_use]
+    pub fn with_events(mut self, events: Events) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    pub(crate) fn tell(&self, kind: &'static str, data: serde_json::Value) {
+        if let Some(events) = &self.events {
+            events.publish(kind, data);
+        }
+    }
+
+    /// As [`Access::tell`], for what anybody can cause as often as they like.
+    pub(crate) fn tell_repeated(&self, kind: &'static str, key: &str, data: serde_json::Value) {
+        if let Some(events) = &self.events {
+            events.publish_coalesced(kind, key, data);
+        }
     }
 
     /// Says who presents these credentials. The strongest of several counts.

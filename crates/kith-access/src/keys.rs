@@ -8,6 +8,7 @@ use crate::{
 use kith_keys::Entropy;
 use kith_store::{BearerKind, Store};
 use kith_types::{Clock, Scope, Timestamp};
+use serde_json::json;
 
 /// The most API keys a node has.
 pub const MAX_KEYS: usize = 1000;
@@ -86,7 +87,9 @@ impl Access {
     /// As [`mint_key_in`].
     pub async fn mint_key(&self, name: &str, scope: Scope, expires: Option<Timestamp>) -> Result<Minted, AccessError> {
         let _minting = self.minting.lock().await;
-        mint_key_in(&self.store, self.clock.as_ref(), self.entropy.as_ref(), name, scope, expires).await
+        let minted = mint_key_in(&self.store, self.clock.as_ref(), self.entropy.as_ref(), name, scope, expires).await?;
+        self.tell("access.key_minted", json!({"id": minted.id.as_str(), "name": name.trim(), "scope": scope.as_str()}));
+        Ok(minted)
     }
 
     /// The API keys, the newest first.
@@ -103,7 +106,11 @@ impl Access {
     /// # Errors
     /// [`AccessError::NotFound`]; [`AccessError::Store`].
     pub async fn revoke(&self, id: &str) -> Result<(), AccessError> {
-        if self.end(id.to_owned()).await? { Ok(()) } else { Err(AccessError::NotFound) }
+        if !self.end(id.to_owned()).await? {
+            return Err(AccessError::NotFound);
+        }
+        self.tell("access.revoked", json!({"id": id}));
+        Ok(())
     }
 }
 

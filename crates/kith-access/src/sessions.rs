@@ -9,6 +9,7 @@ use crate::{
 };
 use kith_store::BearerKind;
 use kith_types::Scope;
+use serde_json::json;
 use std::{net::IpAddr, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -46,7 +47,9 @@ impl Access {
                 self.end(bearer.id).await?;
             }
         }
-        Ok(self.store.setting_put(PASSWORD, &phc).await?)
+        self.store.setting_put(PASSWORD, &phc).await?;
+        self.tell("access.password_set", json!({}));
+        Ok(())
     }
 
     /// Opens a session of 24 hours with the password. It has the admin scope: who knows the node's one password owns the node.
@@ -63,16 +66,21 @@ impl Access {
         if !self.has_password().await? {
             return Err(AccessError::NotConfigured);
         }
-        sleep(self.guesses.attempt(remote, self.clock.now()).map_err(busy)?).await;
+        let pause = self.guesses.attempt(remote, self.clock.now()).map_err(busy);
+        let from = remote.to_string();
+        sleep(pause.inspect_err(|_| self.tell_repeated("access.login_refused", &from, json!({"remote": from})))?).await;
         let started = Instant::now();
         {
             let _unchanged = self.password.read().await;
             let phc = self.store.setting(PASSWORD).await?.ok_or(AccessError::NotConfigured)?;
             if verify(password, phc, &self.hashes).await? {
                 self.guesses.succeeded(remote);
-                return self.mint_session(BearerKind::Login, "password", Scope::Admin).await;
+                let minted = self.mint_session(BearerKind::Login, "password", Scope::Admin).await?;
+                self.tell("access.login", json!({"remote": from, "session": minted.id.as_str()}));
+                return Ok(minted);
             }
         }
+        self.tell_repeated("access.login_failed", &from, json!({"remote": from}));
         sleep_until(started + WRONG_AFTER).await;
         Err(AccessError::WrongPassword)
     }
@@ -85,6 +93,7 @@ impl Access {
         if let Some(bearer) = self.store.bearer_by_hash(&hash(token)).await?
             && matches!(bearer.kind, BearerKind::Login | BearerKind::Window)
         {
+            self.tell("access.logout", json!({"session": bearer.id}));
             self.end(bearer.id).await?;
         }
         Ok(())
@@ -110,7 +119,9 @@ impl Access {
             return Err(AccessError::Unauthorized);
         }
         let admission = self.tickets.take(ticket, self.clock.now()).ok_or(AccessError::Unauthorized)?;
-        self.mint_session(admission.kind, "ticket", admission.scope).await
+        let minted = self.mint_session(admission.kind, "ticket", admission.scope).await?;
+        self.tell("access.ticket_used", json!({"session": minted.id.as_str(), "kind": admission.kind.as_str()}));
+        Ok(minted)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Lets a request through to its handler: who calls, whether they may, whether they call too often.
 
-use crate::{app::App, error::ApiError};
+use crate::{app::App, error::ApiError, notice};
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, header},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -18,8 +18,8 @@ use std::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Remote(pub SocketAddr);
 
-/// Paths that also take the bearer as `?token=`, because browsers cannot send headers there.
-const QUERY_TOKEN_PATHS: [&str; 1] = ["/api/v1/events/stream"];
+/// Routes whose GET also takes the bearer as `?token=`, because browsers cannot send headers there.
+const QUERY_TOKEN_PATHS: [&str; 3] = ["/api/v1/events/stream", "/api/v1/audit/export", "/api/v1/diagnostics/reports/{id}"];
 /// WebSockets, which also take a ticket as `?ticket=`.
 const TICKET_PATHS: [&str; 2] = ["/ws", "/api/admin/ws"];
 
@@ -30,9 +30,11 @@ pub(crate) async fn admit(
 ) -> Response {
     let remote = remote_of(&request);
     let headers = request.headers();
-    let query_token =
-        QUERY_TOKEN_PATHS.contains(&request.uri().path()).then(|| query_value(request.uri().query(), "token")).flatten();
-    let ticket = TICKET_PATHS.contains(&request.uri().path()).then(|| query_value(request.uri().query(), "ticket")).flatten();
+    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
+    let method = request.method().clone();
+    let takes_query = method == Method::GET && QUERY_TOKEN_PATHS.contains(&route.as_str());
+    let query_token = takes_query.then(|| query_value(request.uri().query(), "token")).flatten();
+    let ticket = TICKET_PATHS.contains(&route.as_str()).then(|| query_value(request.uri().query(), "ticket")).flatten();
     let bearer = bearer_of(headers).or(query_token);
     let presented = Presented {
         bearer: bearer.as_deref(),
@@ -58,7 +60,10 @@ pub(crate) async fn admit(
         Ok(principal) => {
             let rate = app.access.check(&principal, class);
             let verdict = match rate.retry_after {
-                Some(_) => Err(limited(&rate)),
+                Some(_) => {
+                    notice::limited(&app, &principal, class);
+                    Err(limited(&rate))
+                }
                 None => {
                     app.access.require(&principal, level).map_err(ApiError::from).and_then(|()| shared(&app, &principal, class))
                 }
@@ -67,6 +72,7 @@ pub(crate) async fn admit(
         }
         // Guessing is counted against the address it comes from.
         Err(error) => {
+            notice::denied(&app, remote);
             let rate = app.access.check(&Principal::without_credentials(remote), Class::Standard);
             let error = if rate.retry_after.is_some() { limited(&rate) } else { ApiError::from(error) };
             Err((error, rate))
@@ -74,8 +80,10 @@ pub(crate) async fn admit(
     };
     let (mut response, rate) = match admitted {
         Ok((principal, rate)) => {
-            request.extensions_mut().insert(principal);
-            (next.run(request).await, rate)
+            request.extensions_mut().insert(principal.clone());
+            let response = next.run(request).await;
+            notice::changed(&app, &principal, level, (&method, &route), response.status().as_u16());
+            (response, rate)
         }
         Err((error, rate)) => (error.into_response(), rate),
     };
@@ -98,6 +106,15 @@ fn foreign_word(headers: &HeaderMap, bearer: Option<&str>) -> bool {
     bearer.is_some_and(|word| !word.starts_with("kith_"))
         && !headers.contains_key("x-kith-admin-token")
         && !headers.contains_key("x-mesh-token")
+}
+
+/// A refusal before anybody was asked who calls, counted against the address it came from.
+pub(crate) fn refused(app: &App, request: &Request, error: ApiError) -> Response {
+    let rate = app.access.check(&Principal::without_credentials(remote_of(request)), Class::Standard);
+    let error = if rate.retry_after.is_some() { limited(&rate) } else { error };
+    let mut response = error.into_response();
+    set_rate(response.headers_mut(), &rate);
+    response
 }
 
 /// Counts requests that no route takes, so that scanning is limited too.

@@ -5,12 +5,15 @@ use crate::{
     hardware::Hardware,
     metrics::Metrics,
     table::Route,
+    traffic::{Traffic, TrafficReading},
 };
 use kith_access::Access;
 use kith_events::Events;
-use kith_inference::Inference;
+use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
-use kith_models::Library;
+use kith_models::{Adapters, Downloads, Library};
+use kith_responses::Responses;
+use kith_system::System;
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
     net::SocketAddr,
@@ -61,6 +64,8 @@ pub struct AppParts {
     pub inference: Arc<Inference>,
     /// The models on this node.
     pub library: Arc<Library>,
+    /// The adapters to them.
+    pub adapters: Adapters,
     /// The event bus.
     pub events: Events,
     /// This node's id.
@@ -75,6 +80,16 @@ pub struct AppParts {
     pub build: BuildInfo,
     /// Cancelled when the node is to stop.
     pub stop: CancellationToken,
+    /// The cloud providers.
+    pub providers: Arc<Providers>,
+    /// Where models come from.
+    pub downloads: Downloads,
+    /// Bytes of memory that models may hold.
+    pub model_memory: u64,
+    /// Stored responses.
+    pub responses: Arc<Responses>,
+    /// The node as its owner sees it.
+    pub system: Arc<System>,
     /// The configuration and quiet hours.
     pub configuration: Arc<dyn Configuration>,
     /// New versions.
@@ -86,6 +101,7 @@ pub struct App {
     pub(crate) access: Arc<Access>,
     pub(crate) inference: Arc<Inference>,
     pub(crate) library: Arc<Library>,
+    pub(crate) adapters: Adapters,
     pub(crate) events: Events,
     pub(crate) node_id: NodeId,
     pub(crate) clock: Arc<dyn Clock>,
@@ -93,12 +109,18 @@ pub struct App {
     pub(crate) settings: Settings,
     pub(crate) build: BuildInfo,
     pub(crate) stop: CancellationToken,
+    pub(crate) providers: Arc<Providers>,
+    pub(crate) downloads: Downloads,
+    pub(crate) model_memory: u64,
+    pub(crate) responses: Arc<Responses>,
     pub(crate) metrics: Metrics,
     pub(crate) started: Timestamp,
     pub(crate) routes: OnceLock<Vec<Route>>,
     pub(crate) document: OnceLock<String>,
     listening: OnceLock<Vec<SocketAddr>>,
     requests: AtomicU64,
+    pub(crate) system: Arc<System>,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) configuration: Arc<dyn Configuration>,
     pub(crate) updates: Arc<dyn Updates>,
     pub(crate) hardware: Hardware,
@@ -124,6 +146,7 @@ impl App {
             sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
             allowed: RwLock::new(Arc::new(parts.settings.clone())),
             library: parts.library,
+            adapters: parts.adapters,
             events: parts.events,
             node_id: parts.node_id,
             clock: parts.clock,
@@ -131,17 +154,28 @@ impl App {
             settings: parts.settings,
             build: parts.build,
             stop: parts.stop,
+            providers: parts.providers,
+            downloads: parts.downloads,
+            model_memory: parts.model_memory,
+            responses: parts.responses,
             metrics: Metrics::new(),
             routes: OnceLock::new(),
             document: OnceLock::new(),
             listening: OnceLock::new(),
             requests: AtomicU64::new(0),
+            system: parts.system,
+            traffic: Arc::default(),
         })
     }
 
     /// Tells the API where it listens, for `/api/v1/system/status`. Only the first call counts.
     pub fn set_listening(&self, addresses: Vec<SocketAddr>) {
         let _ = self.listening.set(addresses);
+    }
+
+    /// What went through the listeners since the node started.
+    pub fn traffic(&self) -> TrafficReading {
+        self.traffic.read()
     }
 
     /// Where the API listens.

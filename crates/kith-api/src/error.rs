@@ -2,16 +2,18 @@
 
 use crate::field_error::{FieldError, in_words_of};
 use axum::{
-    extract::rejection::PathRejection,
+    extract::rejection::{PathRejection, QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use kith_access::AccessError;
-use kith_inference::InferenceError;
+use kith_inference::{InferenceError, ProviderFault};
 use kith_models::ModelError;
+use kith_responses::ResponsesError;
 use kith_store::StoreError;
 use kith_types::{Code, Family, RequestId, Timestamp};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// Why a request failed: a code, a sentence for people, and where known the field at fault.
 #[derive(Debug, Clone, PartialEq)]
@@ -94,7 +96,7 @@ fn openai_code(code: Code) -> String {
     }
 }
 
-fn anthropic_type(code: Code) -> &'static str {
+pub(crate) fn anthropic_type(code: Code) -> &'static str {
     match code.status() {
         401 => "authentication_error",
         403 => "permission_error",
@@ -161,6 +163,12 @@ impl From<PathRejection> for ApiError {
     }
 }
 
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(Code::InvalidRequest, rejection.body_text())
+    }
+}
+
 impl From<AccessError> for ApiError {
     fn from(error: AccessError) -> Self {
         let message = error.to_string();
@@ -188,9 +196,32 @@ impl From<ModelError> for ApiError {
             ModelError::BadName(_) => Self::new(Code::InvalidRequest, message),
             ModelError::BadFile { .. } => Self::new(Code::InvalidModelFile, message),
             ModelError::Damaged { .. } => Self::new(Code::InvalidModelFile, message),
+            ModelError::Invalid { field, .. } => Self::new(Code::InvalidRequest, message).with_field(field),
+            ModelError::Unsupported(_) => Self::new(Code::UnsupportedByModel, message),
             ModelError::Busy => Self { retry_after: Some(1), ..Self::new(Code::Overloaded, message) },
             ModelError::Full => Self::new(Code::StorageFull, message),
+            ModelError::NoAdapter { .. } => Self::new(Code::AdapterNotFound, message),
+            ModelError::AdapterExists { .. } | ModelError::TooManyAdapters(_) => Self::new(Code::Conflict, message),
+            ModelError::BadAdapter { field, .. } => Self::new(Code::InvalidRequest, message).with_field(field),
             other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<ResponsesError> for ApiError {
+    fn from(error: ResponsesError) -> Self {
+        let message = error.to_string();
+        match error {
+            ResponsesError::NotFound(_) => Self::new(Code::NotFound, message),
+            ResponsesError::TooLarge { .. } => {
+                Self::new(Code::BodyTooLarge, format!("the response is not kept: {message}; set `store` to false"))
+                    .with_field("store")
+            }
+            ResponsesError::TooMany(_) => Self { retry_after: Some(1), ..Self::new(Code::Overloaded, message) },
+            ResponsesError::NotStreamed => Self::new(Code::InvalidRequest, message).with_field("stream"),
+            ResponsesError::Stopping => Self::new(Code::ShuttingDown, message),
+            ResponsesError::Store(StoreError::Full) => Self::new(Code::StorageFull, message),
+            ResponsesError::Store(other) => Self::internal(&other),
         }
     }
 }
@@ -201,6 +232,8 @@ impl From<InferenceError> for ApiError {
         match error {
             InferenceError::Invalid { field, .. } => Self::new(Code::InvalidRequest, message).with_field(field),
             InferenceError::ModelNotFound { .. } => Self::new(Code::ModelNotFound, message).with_field("model"),
+            InferenceError::AdapterNotFound(_) => Self::new(Code::AdapterNotFound, message).with_field("lora_adapter"),
+            InferenceError::StorageFull(_) => Self::new(Code::StorageFull, message),
             InferenceError::ContextExceeded { .. } => Self::new(Code::ContextLengthExceeded, message).with_field("messages"),
             InferenceError::UnsupportedByModel(_) => Self::new(Code::UnsupportedByModel, message),
             InferenceError::Overloaded { retry_after, .. } => {
@@ -211,6 +244,29 @@ impl From<InferenceError> for ApiError {
             InferenceError::Unloaded(_) => Self { retry_after: Some(1), ..Self::new(Code::Overloaded, message) },
             InferenceError::Stopping => Self::new(Code::ShuttingDown, message),
             InferenceError::Failed(_) => Self::new(Code::EngineFailed, message),
+            InferenceError::Provider { fault, .. } => provider_error(&fault, message),
+        }
+    }
+}
+
+/// Where the fault lies, seen from the client: its request, this node's settings, or somebody beyond.
+fn provider_error(fault: &ProviderFault, message: String) -> ApiError {
+    let wait = |wish: &Option<Duration>| Some(wish.map_or(1, |wish| wish.as_secs().max(1)));
+    match fault {
+        ProviderFault::NotConfigured => ApiError::new(Code::NotConfigured, message).with_field("model"),
+        ProviderFault::NoSuchModel(_) => ApiError::new(Code::ModelNotFound, message).with_field("model"),
+        ProviderFault::Rejected(_) => ApiError::new(Code::InvalidRequest, message),
+        ProviderFault::Withheld(_) => ApiError::new(Code::UnsupportedByModel, message),
+        ProviderFault::RateLimited { retry_after, .. } => {
+            ApiError { retry_after: wait(retry_after), ..ApiError::new(Code::RateLimited, message) }
+        }
+        ProviderFault::Overloaded { retry_after } => {
+            ApiError { retry_after: wait(retry_after), ..ApiError::new(Code::Overloaded, message) }
+        }
+        ProviderFault::Busy(_) => ApiError { retry_after: Some(1), ..ApiError::new(Code::Overloaded, message) },
+        ProviderFault::Timeout(_) => ApiError::new(Code::UpstreamTimeout, message),
+        ProviderFault::KeyRefused | ProviderFault::Unreachable | ProviderFault::Failed(_) | ProviderFault::Broken(_) => {
+            ApiError::new(Code::UpstreamFailed, message)
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What stands before and after every request: its id, the Host and Origin guard, the form of errors, the log, the measures.
 
 use crate::{
+    admit::{self, Remote},
     app::App,
     error::{ApiError, family_of},
+    notice,
 };
 use axum::{
     body::Body,
@@ -14,6 +16,11 @@ use axum::{
 use kith_types::{Code, RequestId};
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
+tokio::task_local! {
+    /// The id of the request being answered, also while its stream is written.
+    pub(crate) static REQUEST_ID: RequestId;
+}
+
 /// Frames every answer: `X-Request-ID`, errors in the family's form, security headers, one line of log, one observation.
 pub(crate) async fn frame(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = app.new_request_id();
@@ -23,8 +30,11 @@ pub(crate) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
     let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
     request.extensions_mut().insert(id.clone());
     let mut response = match refuse_foreign(&app, request.headers(), request.uri()) {
-        Some(error) => error.into_response(),
-        None => next.run(request).await,
+        Some(error) => {
+            notice::foreign(&app, &error.message, request.extensions().get::<Remote>().map(|remote| remote.0.ip()));
+            admit::refused(&app, &request, error)
+        }
+        None => REQUEST_ID.scope(id.clone(), next.run(request)).await,
     };
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         write_error(&app, &error, &path, &id, &mut response);
@@ -37,6 +47,7 @@ pub(crate) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let status = response.status().as_u16();
     app.metrics.observe(&method, route.as_deref().unwrap_or("unmatched"), status, start.elapsed());
+    app.traffic.answered(status, start.elapsed());
     tracing::debug!(%method, path, status, request_id = %id, elapsed_ms = start.elapsed().as_millis(), "answered");
     response
 }

@@ -1,6 +1,8 @@
 //! The REST API: routers, access, limits, errors, OpenAPI. Handlers extract, make one domain call and convert; they hold no rules.
 
+mod admin_models;
 mod admit;
+mod anthropic;
 mod app;
 mod body;
 pub mod configuration;
@@ -16,13 +18,21 @@ mod ollama;
 mod openai;
 mod routes;
 mod serve;
+mod source_error;
 mod sockets;
 mod stats;
 mod stream;
 mod table;
+mod transfer;
+
+mod notice;
+mod query;
+mod system_error;
+mod traffic;
 
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;
 pub use routes::{document, router};
 pub use serve::serve;
 pub use table::Route;
+pub use traffic::TrafficReading;

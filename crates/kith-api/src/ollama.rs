@@ -2,11 +2,15 @@
 
 mod answer;
 mod chat;
+pub(crate) mod create;
+mod embed;
 mod generate;
 mod options;
+pub(crate) mod show;
 
 pub(crate) use answer::{ChatFold, ChatLines, GenerateFold, GenerateLines, chat_without_answer, generate_without_answer};
 pub(crate) use chat::chat;
+pub(crate) use embed::{embed, embed_field, embedded, embedding, embedding_field, one_embedded};
 pub(crate) use generate::generate;
 
 use kith_inference::{Generate, KeepAlive};

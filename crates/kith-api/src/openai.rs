@@ -5,14 +5,17 @@ mod chat;
 mod chunks;
 mod completion;
 mod completion_answer;
+mod embedding;
 mod messages;
 mod options;
+pub(crate) mod responses;
 
 pub(crate) use answer::{ChatFold, Head};
 pub(crate) use chat::chat;
 pub(crate) use chunks::ChatChunks;
 pub(crate) use completion::completions;
 pub(crate) use completion_answer::{CompletionChunks, CompletionFold};
+pub(crate) use embedding::{embedding_field, embedding_list, embeddings};
 
 #[cfg(test)]
 mod tests;

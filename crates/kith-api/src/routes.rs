@@ -1,19 +1,38 @@
 //! All routes. What a route may be called by stands here, beside its handler; everything else about it stands at the handler.
 
+mod adapters;
 mod admin;
+mod admin_models;
 mod auth;
 mod config;
+mod create;
 mod docs;
+mod downloads;
 mod edgecoder;
+mod embeddings;
 mod events;
+mod hub;
 mod library;
+mod messages;
+mod model;
 mod neuroshard;
 mod ollama;
 mod openai;
+mod providers;
+mod pull;
+mod responses;
 mod schedule;
 mod sockets;
 mod system;
 mod update;
+
+mod audit;
+mod browse;
+mod contacts;
+mod diagnostics;
+mod history;
+mod profile;
+mod settings;
 
 pub(crate) use system::process_memory;
 
@@ -87,6 +106,66 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Loopback, Inf, routes!(openai::completions))
         .add(Level::Loopback, Std, routes!(openai::models))
         .add(Level::Loopback, Std, routes!(openai::model))
+        .add(Level::User, Std, routes!(adapters::list))
+        .add(Level::Admin, Adm, routes!(adapters::register))
+        .add(Level::Admin, Adm, routes!(adapters::remove))
+        .add(Level::Loopback, Std, routes!(create::has_blob, create::put_blob))
+        .add(Level::Loopback, Std, routes!(create::create))
+        .add(Level::Loopback, Std, routes!(create::copy))
+        .add(Level::User, Std, routes!(admin_models::list))
+        .add(Level::Admin, Adm, routes!(admin_models::remove))
+        .add(Level::Admin, Adm, routes!(admin_models::unload))
+        .add(Level::User, Std, routes!(admin_models::metadata))
+        .add(Level::User, Std, routes!(admin_models::auto_manage))
+        .add(Level::Admin, Adm, routes!(admin_models::set_auto_manage))
+        .add(Level::User, Std, routes!(admin_models::encrypted_pipeline))
+        .add(Level::Admin, Adm, routes!(admin_models::set_encrypted_pipeline))
+        .add(Level::User, Std, routes!(admin_models::shard_storage))
+        .add(Level::User, Std, routes!(admin_models::prune_history))
+        .add(Level::Admin, Adm, routes!(admin_models::rescan))
+        .add(Level::Loopback, Std, routes!(model::list))
+        .add(Level::Loopback, Std, routes!(model::status))
+        .add(Level::Loopback, Inf, routes!(model::swap))
+        .add(Level::Loopback, Std, routes!(model::discover))
+        .add(Level::Loopback, Inf, routes!(embeddings::openai_embeddings))
+        .add(Level::Loopback, Inf, routes!(embeddings::embed))
+        .add(Level::Loopback, Inf, routes!(embeddings::embeddings))
+        .add(Level::User, Std, routes!(providers::list))
+        .add(Level::Admin, Adm, routes!(providers::update))
+        .add(Level::User, Std, routes!(providers::models))
+        .add(Level::User, Std, routes!(providers::health))
+        .add(Level::Admin, Adm, routes!(providers::model_status))
+        .add(Level::User, Std, routes!(providers::claude_subscription))
+        .add(Level::Loopback, Std, routes!(pull::pull))
+        .add(Level::Loopback, Std, routes!(pull::push))
+        .add(Level::Loopback, Std, routes!(pull::pull_progress))
+        .add(Level::User, Std, routes!(downloads::list))
+        .add(Level::Admin, Adm, routes!(downloads::cancel))
+        .add(Level::Admin, Adm, routes!(downloads::add))
+        .add(Level::User, Std, routes!(downloads::status))
+        .add(Level::User, Std, routes!(hub::search))
+        .add(Level::User, Std, routes!(hub::probe))
+        .add(Level::User, Std, routes!(hub::source))
+        .add(Level::Admin, Adm, routes!(hub::download_shards))
+        .add(Level::Loopback, Inf, routes!(messages::create))
+        .add(Level::Loopback, Std, routes!(messages::count_tokens))
+        .add(Level::Loopback, Inf, routes!(responses::create))
+        .add(Level::Loopback, Std, routes!(responses::retrieve, responses::delete))
+        .add(Level::Loopback, Std, routes!(responses::cancel))
+        .add(Level::Loopback, Std, routes!(responses::input_items))
+        .add(Level::User, Std, routes!(responses::list))
+        .add(Level::User, Std, routes!(history::metrics_history))
+        .add(Level::User, Std, routes!(history::throughput))
+        .add(Level::User, Std, routes!(browse::browse))
+        .add(Level::User, Std, routes!(settings::settings, settings::change_settings))
+        .add(Level::User, Std, routes!(profile::profile, profile::change_profile))
+        .add(Level::User, Std, routes!(profile::push_test))
+        .add(Level::User, Std, routes!(contacts::contacts, contacts::add_contact))
+        .add(Level::User, Std, routes!(contacts::contact, contacts::put_contact, contacts::remove_contact))
+        .add(Level::User, Std, routes!(audit::audit))
+        .add(Level::User, Std, routes!(audit::export_audit))
+        .add(Level::User, Std, routes!(diagnostics::reports, diagnostics::make_report))
+        .add(Level::User, Std, routes!(diagnostics::report, diagnostics::remove_report))
         .add(Level::User, Std, routes!(admin::stats))
         .add(Level::User, Std, routes!(admin::version))
         .add(Level::Admin, Adm, routes!(admin::api_key))

@@ -1,6 +1,6 @@
 //! The listener: accepts connections, bounds them, and lets them finish when the node stops.
 
-use crate::{admit::Remote, app::App};
+use crate::{admit::Remote, app::App, traffic::Counted};
 use axum::Router;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -49,6 +49,7 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener, grace: 
         });
         let builder = builder.clone();
         let stop = app.stop.clone();
+        let traffic = Arc::clone(&app.traffic);
         connections.spawn(async move {
             // The protocol is told by the first bytes, and nothing else limits how long they take.
             let mut first = [0; 1];
@@ -59,7 +60,8 @@ pub async fn serve(app: Arc<App>, router: Router, listener: TcpListener, grace: 
             if !matches!(spoke, Ok(Ok(1..))) {
                 return;
             }
-            let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), TowerToHyperService::new(service));
+            let connection = builder
+                .serve_connection_with_upgrades(TokioIo::new(Counted::new(socket, traffic)), TowerToHyperService::new(service));
             tokio::pin!(connection);
             // Clients that vanish are everyday: there is nobody to tell of an error.
             tokio::select! {

@@ -1,6 +1,6 @@
 //! Streams to clients: server-sent events and lines of JSON. Dropping the connection drops the stream, and with it the work.
 
-use crate::{app::App, error::ApiError};
+use crate::{app::App, error::ApiError, guard::REQUEST_ID};
 use axum::{
     body::Body,
     http::{HeaderValue, header},
@@ -9,12 +9,25 @@ use axum::{
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 fn respond(content_type: &'static str, stream: impl Stream<Item = Bytes> + Send + 'static, app: &Arc<App>) -> Response {
     let stopping = app.stop.clone();
     // A node that stops ends its streams, or it would wait for them.
-    let stream = stream.take_until(stopping.cancelled_owned()).map(Ok::<_, Infallible>);
+    let mut stream = Box::pin(stream.take_until(stopping.cancelled_owned()).map(Ok::<_, Infallible>));
+    // The stream is written after the handler has returned; an error told then still bears the request's id.
+    let id = REQUEST_ID.try_with(Clone::clone).ok();
+    let stream = futures::stream::poll_fn(move |context: &mut Context<'_>| -> Poll<_> {
+        match &id {
+            Some(id) => REQUEST_ID.sync_scope(id.clone(), || stream.as_mut().poll_next(context)),
+            None => stream.as_mut().poll_next(context),
+        }
+    });
     let mut response = Body::from_stream(stream).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     // Proxies that buffer would hold the first token back.
@@ -50,6 +63,24 @@ pub(crate) fn sse(stream: impl Stream<Item = Bytes> + Send + 'static, app: &Arc<
     respond("text/event-stream; charset=utf-8", stream, app)
 }
 
+/// Longer than this no stream of events is silent: proxies and clients give up on one that is.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// An answer of server-sent events that sends `ping` whenever it has been silent for a while.
+pub(crate) fn sse_alive(stream: impl Stream<Item = Bytes> + Send + 'static, ping: Bytes, app: &Arc<App>) -> Response {
+    let alive = async_stream::stream! {
+        tokio::pin!(stream);
+        loop {
+            match tokio::time::timeout(ALIVE, stream.next()).await {
+                Ok(Some(frame)) => yield frame,
+                Ok(None) => return,
+                Err(_) => yield ping.clone(),
+            }
+        }
+    };
+    sse(alive, app)
+}
+
 /// An answer of lines of JSON.
 pub(crate) fn ndjson(stream: impl Stream<Item = Bytes> + Send + 'static, app: &Arc<App>) -> Response {
     respond("application/x-ndjson", stream, app)
@@ -57,5 +88,6 @@ pub(crate) fn ndjson(stream: impl Stream<Item = Bytes> + Send + 'static, app: &A
 
 /// The body of an error that comes after the status has been sent.
 pub(crate) fn late_error(app: &App, error: ApiError, family: kith_types::Family) -> serde_json::Value {
-    error.body(family, &app.new_request_id(), app.clock.now())
+    let id = REQUEST_ID.try_with(Clone::clone).unwrap_or_else(|_| app.new_request_id());
+    error.body(family, &id, app.clock.now())
 }

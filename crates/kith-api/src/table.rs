@@ -106,12 +106,26 @@ fn describe(operation: &mut Operation, access: Level) {
     if access != Level::Open {
         common.push(("401", "No credentials, or wrong ones."));
     }
+    if operation.request_body.is_some() {
+        common.push(("413", "The body is larger than this endpoint takes."));
+        common.push(("415", "The body is not of the type this endpoint takes."));
+    }
+    if operation.request_body.is_some() || operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty()) {
+        common.push(("400", "A field, a parameter or the body is wrong; the error names it."));
+    }
     for (status, description) in common {
         let response = ResponseBuilder::new()
             .description(description)
             .header("X-RateLimit-Remaining", HeaderBuilder::new().schema(Some(Object::new())).build())
             .build();
         operation.responses.responses.entry(status.to_owned()).or_insert(RefOr::T(response));
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = if status.starts_with('2') { "Done." } else { "Refused." }.to_owned();
+        }
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         body.required = Some(Required::True);

@@ -3,6 +3,7 @@
 use crate::{
     BlobError, Pin,
     intake::{Complete, Incoming, allow_replacing, sync_folder},
+    partial::Turns,
     pins::Pins,
 };
 use kith_types::{Blake3, Sha256};
@@ -35,14 +36,15 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// The open folder of blobs. Clones share it; a second process is refused.
 #[derive(Clone)]
 pub struct Blobs {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
-    folder: PathBuf,
-    named: PathBuf,
+pub(crate) struct Inner {
+    pub(crate) folder: PathBuf,
+    pub(crate) named: PathBuf,
     temporary: PathBuf,
-    pins: Arc<Pins>,
+    pub(crate) pins: Arc<Pins>,
+    pub(crate) turns: Turns,
     incoming: Arc<Incoming>,
     // Held for its lock.
     _lock: fs::File,
@@ -108,7 +110,15 @@ impl Blobs {
                 tracing::debug!(file = %entry.path().display(), "removing what was left half-written");
                 discard(&entry.path())?;
             }
-            let inner = Inner { folder, named, temporary, pins: Arc::default(), incoming: Arc::default(), _lock: lock };
+            let inner = Inner {
+                folder,
+                named,
+                temporary,
+                pins: Arc::default(),
+                turns: Turns::default(),
+                incoming: Arc::default(),
+                _lock: lock,
+            };
             Ok(Self { inner: Arc::new(inner) })
         })
         .await?
@@ -194,6 +204,19 @@ impl Blobs {
         })
         .await??;
         self.put(tokio::fs::File::from_std(file), expect, limit, progress).await
+    }
+
+    /// An empty file without a name, on the same disk: for bytes that must be written out of order before they become a blob. It
+    /// is gone when it is closed, however that happens.
+    pub async fn scratch(&self) -> Result<fs::File, BlobError> {
+        let folder = self.inner.temporary.clone();
+        spawn_blocking(move || Ok(tempfile::tempfile_in(folder)?)).await?
+    }
+
+    /// Bytes that this user may still write to the disk, and bytes the disk holds in all.
+    pub async fn space(&self) -> Result<(u64, u64), BlobError> {
+        let folder = self.inner.temporary.clone();
+        spawn_blocking(move || Ok((fs4::available_space(&folder)?, fs4::total_space(&folder)?))).await?
     }
 
     /// Where a blob lies, or would lie.

@@ -3,8 +3,10 @@
 mod blobs;
 mod error;
 mod intake;
+mod partial;
 mod pins;
 
 pub use blobs::{Blobs, Collected, Put};
 pub use error::BlobError;
+pub use partial::Partial;
 pub use pins::Pin;

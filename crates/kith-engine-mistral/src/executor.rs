@@ -142,13 +142,16 @@ impl Executor {
         Ok(())
     }
 
-    /// Stops the engine and waits until its thread has let go of the weights (at most one step of the model) and has ended.
+    /// Stops the engine and waits until its thread has let go of the weights: at most one step of the model.
     pub(crate) async fn stop(&mut self) {
         self.engine = None;
         while Arc::strong_count(&self.pipeline) > 1 {
             tokio::time::sleep(ENDED_POLL).await;
         }
-        // The weights go first, then the caches, and the thread's own storage last.
+    }
+
+    /// Waits, once every chooser is gone, until the engine's thread has ended: after the weights go its caches, and its own storage last.
+    pub(crate) async fn ended(&self) {
         for _ in 0..ENDED_POLLS {
             if Arc::strong_count(&self.life) == 1 {
                 break;

@@ -8,6 +8,10 @@ use mistralrs_core::llguidance::{
 };
 use std::sync::Arc;
 
+/// A space, or up to two line breaks and an indentation, as llama.cpp allows (`grammars/json.gbnf`). Without a bound a small model
+/// that is unlikely to end a line goes on with white space until its answer is cut.
+const WHITE_SPACE: &str = r" |\n{1,2}[ \t]{0,20}";
+
 /// Makes grammars for one vocabulary.
 pub(crate) struct Grammars {
     factory: ParserFactory,
@@ -34,8 +38,8 @@ impl Grammars {
     pub(crate) fn begin(&self, constraint: &Constraint) -> Result<Option<Grammar>, EngineError> {
         let grammar = match constraint {
             Constraint::None => return Ok(None),
-            Constraint::JsonSchema(schema) => TopLevelGrammar::from_json_schema(schema.clone()),
-            Constraint::JsonObject => TopLevelGrammar::from_json_schema(serde_json::json!({"type": "object"})),
+            Constraint::JsonSchema(schema) => json(schema.clone()),
+            Constraint::JsonObject => json(serde_json::json!({"type": "object"})),
             Constraint::Regex(regex) => TopLevelGrammar::from_regex(regex),
             Constraint::Lark(lark) => TopLevelGrammar::from_lark(lark.clone()),
         };
@@ -45,6 +49,15 @@ impl Grammars {
         })?;
         Ok(Some(Grammar { matcher: Matcher::new(Ok(parser)) }))
     }
+}
+
+/// The grammar of a schema, with a bound on the white space between the parts of a document.
+fn json(mut schema: serde_json::Value) -> TopLevelGrammar {
+    if let Some(schema) = schema.as_object_mut() {
+        // llguidance takes its options from here, also those of a client.
+        schema.insert("x-guidance".to_owned(), serde_json::json!({ "whitespace_pattern": WHITE_SPACE }));
+    }
+    TopLevelGrammar::from_json_schema(schema)
 }
 
 impl Grammar {
@@ -99,6 +112,20 @@ mod tests {
         assert!(!grammar.advance(u32::from(b'a')).unwrap());
         assert_eq!(allowed(&mut grammar), [u32::from(b'b'), u32::from(b'c')]);
         assert!(grammar.advance(u32::from(b'c')).unwrap() || allowed(&mut grammar) == [261]);
+    }
+
+    #[test]
+    fn white_space_in_json_has_an_end_whatever_the_schema_asks_for() {
+        let schema =
+            serde_json::json!({"type": "array", "items": {"type": "boolean"}, "x-guidance": {"whitespace_flexible": true}});
+        let mut grammar = grammars().begin(&Constraint::JsonSchema(schema)).unwrap().unwrap();
+        grammar.advance(u32::from(b'[')).unwrap();
+        for _ in 0..2 {
+            assert!(allowed(&mut grammar).contains(&u32::from(b'\n')));
+            grammar.advance(u32::from(b'\n')).unwrap();
+        }
+        assert!(!allowed(&mut grammar).contains(&u32::from(b'\n')), "a third line break");
+        assert!(allowed(&mut grammar).contains(&u32::from(b't')));
     }
 
     #[test]

@@ -127,23 +127,23 @@ impl TokenizerFields {
 }
 
 /// The header's key-value pairs, read without trusting their types.
-struct Fields<'a>(&'a Content);
+pub(crate) struct Fields<'a>(pub(crate) &'a Content);
 
 impl Fields<'_> {
-    fn text(&self, name: &str) -> Option<String> {
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         self.0.metadata.get(name)?.to_string().ok().cloned()
     }
 
-    fn number(&self, name: &str) -> Option<u64> {
+    pub(crate) fn number(&self, name: &str) -> Option<u64> {
         u64::try_from(whole(self.0.metadata.get(name)?)?).ok()
     }
 
-    fn flag(&self, name: &str) -> Option<bool> {
+    pub(crate) fn flag(&self, name: &str) -> Option<bool> {
         self.0.metadata.get(name)?.to_bool().ok()
     }
 
     /// All elements, or none if one has another type.
-    fn list<T>(&self, name: &str, element: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+    pub(crate) fn list<T>(&self, name: &str, element: impl Fn(&Value) -> Option<T>) -> Vec<T> {
         let values = self.0.metadata.get(name).and_then(|value| value.to_vec().ok());
         values.and_then(|values| values.iter().map(element).collect()).unwrap_or_default()
     }
@@ -164,7 +164,7 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-fn missing(name: &str) -> EngineError {
+pub(crate) fn missing(name: &str) -> EngineError {
     EngineError::UnsupportedModel(format!("the model file does not say its {name}"))
 }
 

@@ -1,4 +1,5 @@
-//! The inference port on mistral.rs: GGUF text models.
+//! The inference port on mistral.rs: GGUF text models. Beside it an engine of our own for encoders, which mistral.rs does not read
+//! ([`EncoderEngine`]).
 //!
 //! mistral.rs reads the weights and runs the layers. Everything around a token is done here, because mistral.rs shares it between
 //! requests or gets it wrong (0.8.1):
@@ -22,6 +23,7 @@
 //! sleeping thread behind (its throughput logger has no end).
 
 mod answer;
+mod bert;
 mod choose;
 mod engine;
 mod executor;
@@ -37,4 +39,5 @@ mod turns;
 mod utf8;
 mod vocabulary;
 
+pub use bert::EncoderEngine;
 pub use engine::{MistralEngine, SUPPORTED_ARCHITECTURES};

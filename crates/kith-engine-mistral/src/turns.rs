@@ -138,6 +138,7 @@ impl Turns {
         while let Ok(answer) = incoming.try_recv() {
             answer.fail(EngineError::Unloaded);
         }
+        self.executor.ended().await;
         self.shared.kept_tokens.store(0, Ordering::Relaxed);
         self.shared.set_reading(None);
     }

@@ -3,11 +3,13 @@
 //! An engine turns tokens into tokens. Chat templates, stop sequences, tool calls and queues belong to kith-inference; which node
 //! answers belongs to kith-cluster. Neither is known here.
 
+mod embed;
 mod error;
 mod port;
 mod request;
 pub mod scripted;
 
+pub use embed::{EmbedInput, EmbedRequest, Embedded};
 pub use error::EngineError;
 pub use port::{Engine, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec, TokenStream};
 pub use request::{Constraint, Finish, GenerateRequest, Generated, Input, Sampling, Step, Timings, Token, TopToken, Usage};

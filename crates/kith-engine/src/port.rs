@@ -1,6 +1,6 @@
 //! The traits an engine implements.
 
-use crate::{EngineError, GenerateRequest, Step};
+use crate::{EmbedRequest, Embedded, EngineError, GenerateRequest, Step};
 use async_trait::async_trait;
 use futures::Stream;
 use std::{path::PathBuf, pin::Pin, sync::Arc};
@@ -69,6 +69,16 @@ pub trait Engine: Send + Sync + 'static {
     /// Whether this engine reads such a model. Decides from the description alone.
     fn supports(&self, spec: &ModelSpec) -> bool;
 
+    /// Whether such a model, as this engine runs it, writes answers. Asked only of models it supports.
+    fn generates(&self, _spec: &ModelSpec) -> bool {
+        true
+    }
+
+    /// Whether such a model, as this engine runs it, embeds texts. Asked only of models it supports.
+    fn embeds(&self, _spec: &ModelSpec) -> bool {
+        false
+    }
+
     /// An upper estimate of the memory `load` will take, in bytes.
     fn estimate(&self, spec: &ModelSpec) -> Memory;
 
@@ -100,6 +110,13 @@ pub trait Loaded: Send + Sync + 'static {
     ///
     /// The prompt must leave room for at least one token: otherwise [`EngineError::ContextExceeded`]; nothing is ever cut off.
     async fn generate(&self, request: GenerateRequest) -> Result<TokenStream, EngineError>;
+
+    /// Embeds texts. Dropping the future stops the work at the next pause between batches.
+    ///
+    /// [`EngineError::Unsupported`] where [`Engine::embeds`] says no.
+    async fn embed(&self, _request: EmbedRequest) -> Result<Embedded, EngineError> {
+        Err(EngineError::Unsupported("the model writes answers and does not embed texts".into()))
+    }
 
     /// Ends all answers with [`EngineError::Unloaded`] and frees the memory. Idempotent; returns when the memory is free.
     async fn unload(&self);

@@ -2,10 +2,14 @@
 //!
 //! Its tokens are words: text is split before each space, and a token's id is its place in a vocabulary that grows as it is used.
 //! The file it "loads" need not exist.
+//!
+//! Models of the architecture `bert` embed texts and write no answers; all others do the opposite.
+
+mod embed;
 
 use crate::{
-    Engine, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, ModelSpec, Step, Timings, Token,
-    TokenStream, TopToken, Usage,
+    EmbedRequest, Embedded, Engine, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory,
+    ModelSpec, Step, Timings, Token, TokenStream, TopToken, Usage,
 };
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -109,6 +113,14 @@ impl Engine for ScriptedEngine {
         true
     }
 
+    fn generates(&self, spec: &ModelSpec) -> bool {
+        spec.architecture != embed::ENCODER
+    }
+
+    fn embeds(&self, spec: &ModelSpec) -> bool {
+        spec.architecture == embed::ENCODER
+    }
+
     fn estimate(&self, spec: &ModelSpec) -> Memory {
         self.memory_of(spec)
     }
@@ -124,6 +136,7 @@ impl Engine for ScriptedEngine {
                 vocabulary: 0,
             },
             memory: self.memory_of(&spec),
+            encoder: self.embeds(&spec),
             engine: self.clone(),
             vocabulary: Mutex::default(),
             gone: AtomicBool::new(false),
@@ -142,6 +155,7 @@ struct ScriptedModel {
     engine: ScriptedEngine,
     info: LoadedInfo,
     memory: Memory,
+    encoder: bool,
     vocabulary: Mutex<Vocabulary>,
     gone: AtomicBool,
     cancel: CancellationToken,
@@ -215,6 +229,9 @@ impl Loaded for ScriptedModel {
         if self.gone.load(Ordering::Acquire) {
             return Err(EngineError::Unloaded);
         }
+        if self.encoder {
+            return Err(EngineError::Unsupported("the model embeds texts and writes no answers".into()));
+        }
         let (text, prompt) = match &request.input {
             Input::Text { text, .. } => (text.clone(), self.ids(text).len()),
             Input::Tokens(tokens) => (self.text(tokens), tokens.len()),
@@ -257,6 +274,10 @@ impl Loaded for ScriptedModel {
             }))
         });
         Ok(Box::pin(tokens.chain(done)))
+    }
+
+    async fn embed(&self, request: EmbedRequest) -> Result<Embedded, EngineError> {
+        embed::embed(self, request).await
     }
 
     async fn unload(&self) {

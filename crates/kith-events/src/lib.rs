@@ -1,5 +1,8 @@
 //! A bounded event bus: islands publish, streams and logs listen. A slow listener loses events and is told how many; a publisher never waits.
 
+mod coalesce;
+
+use coalesce::Coalesced;
 use futures::Stream;
 use kith_types::{Clock, Timestamp};
 use serde_json::Value;
@@ -42,6 +45,7 @@ struct Ring {
 struct Bus {
     clock: Arc<dyn Clock>,
     ring: Mutex<Ring>,
+    coalesced: Mutex<Coalesced>,
     sender: broadcast::Sender<Arc<Event>>,
 }
 
@@ -53,7 +57,7 @@ impl Events {
     /// A bus that stamps events by `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let ring = Mutex::new(Ring { next: 1, recent: VecDeque::with_capacity(RING) });
-        Self(Arc::new(Bus { clock, ring, sender: broadcast::Sender::new(RING) }))
+        Self(Arc::new(Bus { clock, ring, coalesced: Mutex::default(), sender: broadcast::Sender::new(RING) }))
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -71,6 +75,34 @@ impl Events {
         ring.recent.push_back(Arc::clone(&event));
         // Sent under the lock, so that order of ids is order of delivery. Nobody listening is no error.
         let _ = self.0.sender.send(event);
+    }
+
+    /// As [`Events::publish`], for what an outsider can cause as often as they like: of happenings with the same kind and key the first
+    /// is told at once, the rest once a minute, the last one's `data` with their number as `count`.
+    pub fn publish_coalesced(&self, kind: &'static str, key: &str, data: Value) {
+        let due = self.coalesced().note(kind, key, data, self.0.clock.now());
+        due.into_iter().for_each(|(kind, data)| self.publish(kind, data));
+    }
+
+    /// Tells what was held back for a minute. To be called about once a minute, so that the last of them are told too.
+    pub fn sweep(&self) {
+        let due = self.coalesced().sweep(self.0.clock.now());
+        due.into_iter().for_each(|(kind, data)| self.publish(kind, data));
+    }
+
+    /// Tells all that is held back. For the end.
+    pub fn flush(&self) {
+        let due = self.coalesced().drain();
+        due.into_iter().for_each(|(kind, data)| self.publish(kind, data));
+    }
+
+    fn coalesced(&self) -> MutexGuard<'_, Coalesced> {
+        self.0.coalesced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the last event; 0 before the first.
+    pub fn last_id(&self) -> u64 {
+        self.ring().next - 1
     }
 
     /// The latest events, oldest first, at most [`RING`].
@@ -141,6 +173,17 @@ mod tests {
         }
         let seen: Vec<_> = Box::pin(bus.listen(Some(3))).take(2).collect().await;
         assert_eq!(seen.iter().filter_map(id).collect::<Vec<_>>(), [4, 5]);
+    }
+
+    #[tokio::test]
+    async fn what_repeats_is_held_back_until_it_is_flushed() {
+        let bus = bus();
+        (0..50).for_each(|_| bus.publish_coalesced("a", "key", json!({})));
+        assert_eq!((bus.recent().len(), bus.last_id()), (1, 1));
+        bus.sweep();
+        assert_eq!(bus.last_id(), 1);
+        bus.flush();
+        assert_eq!(bus.recent()[1].data, json!({"count": 49}));
     }
 
     #[tokio::test]

@@ -1,15 +1,20 @@
 //! From a request to its answer: find the model, wait for a turn, load it, lay out the prompt, run the engine, shape what it says.
 
+mod elsewhere;
+mod embed;
+
+pub use embed::{Embed, Embeddings, MAX_EMBED_BYTES, MAX_EMBED_INPUTS};
+
 use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
-    Role, TokenLogprob, ToolChoice, constraint,
+    Providers, Role, TokenLogprob, Tool, ToolChoice, constraint,
     gate::{Full, Place},
     options::{self, Effective},
     reasoning::{self, ReasoningParser},
     residency::{Bounds, Residency, Use},
     shape::Shaper,
     stats::{Counters, Stats, Tally},
-    template::RenderInput,
+    template::{ChatTemplate, RenderInput, Rendered},
     tools::{self, ToolParser},
 };
 use futures::{Stream, StreamExt};
@@ -18,7 +23,7 @@ use kith_engine::{
     TopToken, Usage,
 };
 use kith_events::Events;
-use kith_types::Clock;
+use kith_types::{Clock, Timestamp};
 use serde_json::json;
 use std::{
     pin::Pin,
@@ -38,6 +43,8 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 pub struct Answer {
     /// The model that answers, under its full name.
     pub card: Arc<ModelCard>,
+    /// Tokens of the prompt.
+    pub prompt: u32,
     /// Its pieces.
     pub pieces: Pieces,
 }
@@ -64,6 +71,8 @@ pub struct InferenceParts {
     pub events: Events,
     /// Fills buffers with random bytes, for seeds and the ids of tool calls.
     pub random: Random,
+    /// Who answers for models named `provider/model`; `None` keeps every prompt on this machine.
+    pub providers: Option<Arc<Providers>>,
 }
 
 /// Answers prompts on this node.
@@ -76,6 +85,7 @@ pub struct Inference {
     clock: Arc<dyn Clock>,
     events: Events,
     random: Random,
+    providers: Option<Arc<Providers>>,
 }
 
 /// A prompt in the model's own layout.
@@ -100,6 +110,7 @@ impl Inference {
             clock: parts.clock,
             events: parts.events,
             random: parts.random,
+            providers: parts.providers,
         })
     }
 
@@ -110,14 +121,14 @@ impl Inference {
         context: Option<u32>,
         keep_alive: Option<KeepAlive>,
     ) -> Result<Loading, InferenceError> {
-        let card = self.catalogue.find(model).await?;
+        let card = self.at_home(model).await?;
         let (_used, load) = self.residency.get(Arc::clone(&card), context, keep_alive).await?;
         Ok(Loading { card, load })
     }
 
     /// Unloads a model now; its running answers end with [`InferenceError::Unloaded`]. Says which one, and whether it was loaded.
     pub async fn unload(&self, model: &str) -> Result<(Arc<ModelCard>, bool), InferenceError> {
-        let card = self.catalogue.find(model).await?;
+        let card = self.at_home(model).await?;
         let was = self.residency.unload(&card.name).await;
         Ok((card, was))
     }
@@ -132,9 +143,19 @@ impl Inference {
         self.residency.unload_version(version).await;
     }
 
+    /// Whether some engine here reads the model of this name.
+    pub async fn supports(&self, model: &str) -> Result<bool, InferenceError> {
+        Ok(self.residency.supports(&*self.catalogue.find(model).await?))
+    }
+
     /// What is in memory, by name.
     pub fn loaded(&self) -> Vec<LoadedModel> {
         self.residency.loaded()
+    }
+
+    /// Whether prompts are taken and no engine in memory has died.
+    pub fn is_healthy(&self) -> bool {
+        !self.residency.stopping.is_cancelled() && self.residency.all_alive()
     }
 
     /// Counters since the start.
@@ -173,8 +194,24 @@ impl Inference {
         self.residency.stop().await;
     }
 
+    /// The model of this name, without loading it.
+    pub async fn find(&self, model: &str) -> Result<Arc<ModelCard>, InferenceError> {
+        self.catalogue.find(model).await
+    }
+
+    /// How many tokens the prompt of this request has. Loads the model, which alone knows its tokens.
+    pub async fn count(&self, request: &Generate) -> Result<u32, InferenceError> {
+        let card = self.catalogue.find(&request.model).await?;
+        tools::validate(&request.tools, &request.tool_choice)?;
+        let (used, _load) = self.residency.get(card, request.options.context, request.keep_alive).await?;
+        Ok(lay_out(request, &used, &*self.clock).await?.tokens)
+    }
+
     /// Begins an answer. What is wrong with the request is told here, before the first piece.
     pub async fn generate(&self, request: Generate) -> Result<Answer, InferenceError> {
+        if let Some(route) = self.elsewhere(&request.model).await? {
+            return self.generate_elsewhere(route, &request).await;
+        }
         let mut tally = self.counters.begin();
         let begun = self.begin(request).await;
         match begun {
@@ -182,7 +219,7 @@ impl Inference {
                 let card = Arc::clone(&begun.used.0.card);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(card.name.clone());
                 self.events.publish("inference.started", json!({"model": card.name}));
-                Ok(Answer { card, pieces: pump(run(begun, tally, self.events.clone())) })
+                Ok(Answer { card, prompt: begun.prompt, pieces: pump(run(begun, tally, self.events.clone())) })
             }
             Err(error) => {
                 tally.fail();
@@ -193,7 +230,11 @@ impl Inference {
 
     async fn begin(&self, request: Generate) -> Result<Begun, InferenceError> {
         let arrived = Instant::now();
-        let card = self.catalogue.find(&request.model).await?;
+        let card = match &request.lora_adapter {
+            None => self.catalogue.find(&request.model).await?,
+            Some(adapter) => self.catalogue.find_adapted(&request.model, adapter).await?,
+        };
+        self.residency.must_generate(&card)?;
         let mut effective = options::effective(&request.options, &card.parameters)?;
         if let Some(field) = first_image(&request.prompt).filter(|_| !card.vision) {
             return Err(InferenceError::UnsupportedByModel(format!("`{}` cannot see images ({field})", card.name)));
@@ -213,7 +254,7 @@ impl Inference {
             retry_after: self.counters.patience(waiting, self.places()),
         })?;
         let (used, load) = self.residency.get(Arc::clone(&card), effective.context, request.keep_alive).await?;
-        let laid = lay_out(&request, &used, &*self.clock).await?;
+        let laid = lay_out(&request, &used, &card, &*self.clock).await?;
         let window = used.0.model.info().context.min(effective.context.unwrap_or(u32::MAX));
         if laid.tokens >= window {
             return Err(InferenceError::ContextExceeded {
@@ -375,16 +416,14 @@ fn first_image(prompt: &Prompt) -> Option<String> {
     }
 }
 
-async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<Laid, InferenceError> {
+async fn lay_out(request: &Generate, used: &Use, card: &ModelCard, clock: &dyn Clock) -> Result<Laid, InferenceError> {
     let resident = &used.0;
-    let card = &resident.card;
     if request.template.is_some() {
         return Err(InferenceError::Invalid {
             field: "template".into(),
             message: "a request cannot bring a template of its own: import the model with one, or send the text `raw`".into(),
         });
     }
-    let template = &resident.template;
     let messages = match &request.prompt {
         Prompt::Raw(text) => return plain(&resident.model, text, card).await,
         Prompt::Tokens(tokens) => {
@@ -400,22 +439,24 @@ async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<La
         Prompt::Chat(messages) if messages.is_empty() => {
             return Err(InferenceError::Invalid { field: "messages".into(), message: "`messages` is empty".into() });
         }
-        Prompt::Chat(messages) => messages.clone(),
-        Prompt::Instruct { prompt, system, images, .. } => {
+        Prompt::Chat(messages) => opened(messages.clone(), card),
+        Prompt::Instruct { prompt, system, images, context } => {
             let mut messages = Vec::new();
-            if let Some(system) = system.as_ref().filter(|text| !text.is_empty()) {
+            if let Some(system) = system.as_ref().filter(|text| !text.is_empty()).or(card.system.as_ref()) {
                 messages.push(Message::text(Role::System, system.clone()));
+            }
+            // A conversation that goes on has had them.
+            if context.is_empty() {
+                messages.extend(card.messages.iter().cloned());
             }
             messages.push(Message { images: images.clone(), ..Message::text(Role::User, prompt.clone()) });
             messages
         }
     };
-    let messages = with_system(messages, card.system.as_deref());
     let offered = if request.tool_choice == ToolChoice::None { &[][..] } else { &request.tools };
-    let rendered = template
-        .render(&RenderInput { messages: &messages, tools: offered, think: request.think, now: clock.now() })
-        .map_err(|error| InferenceError::Invalid { field: "messages".into(), message: error.to_string() })?;
-    let reasons = template.supports_thinking() || rendered.text.contains("<think>");
+    let reasons = resident.template.supports_thinking();
+    let rendered = rendered(&resident.template, messages, offered.to_vec(), request.think, clock.now()).await?;
+    let reasons = reasons || rendered.text.contains("<think>");
     let reasoning = reasons.then(|| ReasoningParser::new(reasoning::opened_by(&rendered.text)));
     let special = card.add_bos && !rendered.starts_with_bos;
     let mut tokens = tokenize(&resident.model, &rendered.text, special, card).await?;
@@ -427,6 +468,24 @@ async fn lay_out(request: &Generate, used: &Use, clock: &dyn Clock) -> Result<La
         tokens = all;
     }
     Ok(Laid { tokens: count(&tokens), input: Input::Tokens(tokens), context, reasoning })
+}
+
+/// Lays the conversation out, away from the threads that answer requests: a template may compute for a while.
+async fn rendered(
+    template: &Arc<ChatTemplate>,
+    messages: Vec<Message>,
+    tools: Vec<Tool>,
+    think: Option<bool>,
+    now: Timestamp,
+) -> Result<Rendered, InferenceError> {
+    let template = Arc::clone(template);
+    let task = move || template.render(&RenderInput { messages: &messages, tools: &tools, think, now });
+    match tokio::task::spawn_blocking(task).await {
+        Ok(rendered) => {
+            rendered.map_err(|error| InferenceError::Invalid { field: "messages".into(), message: error.to_string() })
+        }
+        Err(panic) => Err(InferenceError::Failed(panic.to_string())),
+    }
 }
 
 async fn plain(model: &Arc<dyn Loaded>, text: &str, card: &ModelCard) -> Result<Laid, InferenceError> {
@@ -445,14 +504,12 @@ fn count(tokens: &[u32]) -> u32 {
     u32::try_from(tokens.len()).unwrap_or(u32::MAX)
 }
 
-/// The model's own system text goes before a conversation that has none.
-fn with_system(mut messages: Vec<Message>, system: Option<&str>) -> Vec<Message> {
-    if let Some(system) = system
-        && !messages.iter().any(|message| message.role == Role::System)
-    {
-        messages.insert(0, Message::text(Role::System, system));
-    }
-    messages
+/// A conversation with what the model was made with before it: its own messages, and its system text where the conversation has
+/// none of its own (the order is Ollama's).
+fn opened(messages: Vec<Message>, card: &ModelCard) -> Vec<Message> {
+    let own = messages.iter().any(|message| message.role == Role::System);
+    let system = card.system.as_ref().filter(|_| !own).map(|text| Message::text(Role::System, text.clone()));
+    system.into_iter().chain(card.messages.iter().cloned()).chain(messages).collect()
 }
 
 fn logprob(token: &Token) -> Option<TokenLogprob> {

@@ -1,10 +1,10 @@
 //! The models as inference needs to know them: a port, since the library is another island.
 
-use crate::InferenceError;
+use crate::{InferenceError, Message};
 use async_trait::async_trait;
-use kith_engine::ModelSpec;
+use kith_engine::{ModelFormat, ModelSpec};
 use serde_json::{Map, Value};
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 /// A model in the library, as far as answering prompts goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,36 @@ pub struct ModelCard {
     pub parameters: Map<String, Value>,
     /// Whether it can see images.
     pub vision: bool,
+    /// Messages of its own that open every conversation.
+    pub messages: Vec<Message>,
+}
+
+impl ModelCard {
+    /// The card of a model that answers elsewhere: its name, and nothing an engine could load.
+    pub(crate) fn elsewhere(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            version: String::new(),
+            spec: ModelSpec {
+                name: name.to_owned(),
+                path: PathBuf::new(),
+                format: ModelFormat::Gguf,
+                architecture: String::new(),
+                size_bytes: 0,
+                context: None,
+                parallel: 1,
+            },
+            context_length: 0,
+            template: None,
+            bos: None,
+            eos: None,
+            add_bos: false,
+            system: None,
+            parameters: Map::new(),
+            vision: false,
+            messages: Vec::new(),
+        }
+    }
 }
 
 /// Finds models by name.
@@ -38,4 +68,10 @@ pub struct ModelCard {
 pub trait Catalogue: Send + Sync + 'static {
     /// The model called `name`, or [`InferenceError::ModelNotFound`] with the nearest name.
     async fn find(&self, name: &str) -> Result<Arc<ModelCard>, InferenceError>;
+
+    /// The model called `name` with the adapter `adapter` applied: a model of its own, `name+adapter`, with a version of its own.
+    /// [`InferenceError::AdapterNotFound`] if there is no such adapter.
+    async fn find_adapted(&self, name: &str, adapter: &str) -> Result<Arc<ModelCard>, InferenceError> {
+        Err(InferenceError::UnsupportedByModel(format!("`{name}` takes no adapters; `{adapter}` was asked for")))
+    }
 }

@@ -1,5 +1,6 @@
 //! Why a prompt could not be answered.
 
+use crate::ProviderFault;
 use std::time::Duration;
 
 /// What the caller can do about it is the variant.
@@ -21,6 +22,12 @@ pub enum InferenceError {
         /// The most similar name in the library.
         nearest: Option<String>,
     },
+    /// No adapter of that id: register it, or leave it out.
+    #[error("no adapter `{0}` is registered")]
+    AdapterNotFound(String),
+    /// The disk has no room for what the model needs there: make room.
+    #[error("there is no room left on the disk for `{0}`")]
+    StorageFull(String),
     /// The prompt, with the room asked for its answer, exceeds the window: shorten it.
     #[error(
         "the prompt has {prompt} tokens{} but the context window of `{model}` holds {window}",
@@ -76,4 +83,12 @@ pub enum InferenceError {
     /// The engine failed; the log has the details.
     #[error("the engine failed on this request")]
     Failed(String),
+    /// The provider that the model's name names did not answer; the fault says what can be done.
+    #[error("{}", fault.told(provider))]
+    Provider {
+        /// The provider's name for people.
+        provider: &'static str,
+        /// What is the matter.
+        fault: ProviderFault,
+    },
 }

@@ -8,6 +8,7 @@ mod gate;
 mod latency;
 mod options;
 mod plan;
+mod providers;
 mod reasoning;
 mod request;
 mod residency;
@@ -17,10 +18,14 @@ mod stop;
 mod template;
 mod tools;
 
-pub use answer::{Answer, Inference, InferenceParts, Loading, Pieces, Random};
+pub use answer::{
+    Answer, Embed, Embeddings, Inference, InferenceParts, Loading, MAX_EMBED_BYTES, MAX_EMBED_INPUTS, Pieces, Random,
+};
 pub use catalogue::{Catalogue, ModelCard};
 pub use error::InferenceError;
 pub use gate::MAX_WAITING;
+pub use kith_engine::EmbedInput;
+pub use providers::*;
 pub use latency::Percentiles;
 pub use request::*;
 pub use residency::{Bounds, LoadedModel};

@@ -48,7 +48,8 @@ fn within(field: &str, value: Option<f32>, low: f32, high: f32) -> Result<(), In
     }
 }
 
-fn check(options: &Options) -> Result<(), InferenceError> {
+/// Checks what a request says against the bounds of each option.
+pub(crate) fn check(options: &Options) -> Result<(), InferenceError> {
     within("temperature", options.temperature, 0.0, 5.0)?;
     within("top_p", options.top_p, 0.0, 1.0)?;
     within("min_p", options.min_p, 0.0, 1.0)?;

@@ -5,7 +5,7 @@ use kith_engine::Sampling;
 use kith_engine::{Timings, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 /// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +185,10 @@ pub struct Generate {
     pub template: Option<String>,
     /// For models that can reason aloud: whether they should. `None` leaves it to the model.
     pub think: Option<bool>,
+    /// The adapter (LoRA) that the model is to answer with.
+    pub lora_adapter: Option<String>,
+    /// How much, in the client's word: `minimal`, `low`, `medium`, `high` or `xhigh`. Models in the library know only whether.
+    pub effort: Option<String>,
 }
 
 impl Generate {
@@ -201,6 +205,16 @@ impl Generate {
             keep_alive: None,
             template: None,
             think: None,
+            lora_adapter: None,
+            effort: None,
+        }
+    }
+
+    /// The name under which the model lies in memory: with an adapter, `model+adapter`.
+    pub fn called(&self) -> Cow<'_, str> {
+        match &self.lora_adapter {
+            None => Cow::Borrowed(&self.model),
+            Some(adapter) => Cow::Owned(format!("{}+{adapter}", self.model)),
         }
     }
 }

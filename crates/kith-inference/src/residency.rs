@@ -44,7 +44,7 @@ pub struct Bounds {
 pub(crate) struct Resident {
     pub card: Arc<ModelCard>,
     pub model: Arc<dyn Loaded>,
-    pub template: ChatTemplate,
+    pub template: Arc<ChatTemplate>,
     active: AtomicUsize,
     last_used: AtomicI64,
     keep: Mutex<Lease>,
@@ -200,6 +200,32 @@ impl Residency {
         }))
     }
 
+    fn engine_of(&self, card: &ModelCard) -> Option<&Arc<dyn Engine>> {
+        self.engines.iter().find(|engine| engine.supports(&card.spec))
+    }
+
+    /// Refuses models that write no answers. One that no engine reads is let through: loading says what is wrong with it.
+    pub fn must_generate(&self, card: &ModelCard) -> Result<(), InferenceError> {
+        match self.engine_of(card) {
+            Some(engine) if !engine.generates(&card.spec) => Err(InferenceError::UnsupportedByModel(format!(
+                "`{}` embeds texts and writes no answers: ask another model, or this one for embeddings",
+                card.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses models that do not embed texts. One that no engine reads is let through: loading says what is wrong with it.
+    pub fn must_embed(&self, card: &ModelCard) -> Result<(), InferenceError> {
+        match self.engine_of(card) {
+            Some(engine) if !engine.embeds(&card.spec) => Err(InferenceError::UnsupportedByModel(format!(
+                "`{}` writes answers and does not embed texts: ask a model made for embeddings, such as all-minilm",
+                card.name
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     /// The queue before this model.
     pub fn gate(&self, card: &ModelCard) -> Arc<Gate> {
         Arc::clone(&self.slot(card).gate)
@@ -222,7 +248,9 @@ impl Residency {
             let mut state = slot.state.lock().await;
             let wanted = context.unwrap_or(this.bounds().context).min(card.context_length);
             if let Some(resident) = state.as_ref() {
-                let fresh = resident.card.version == card.version && resident.model.is_alive();
+                // The template is compiled once; what else the model was made with is read from the present card.
+                let fresh =
+                    resident.card.version == card.version && resident.card.template == card.template && resident.model.is_alive();
                 if fresh && resident.model.info().context >= wanted {
                     return Ok((Use::new(Arc::clone(resident), keep_alive), Duration::ZERO));
                 }
@@ -280,11 +308,14 @@ impl Residency {
             .iter()
             .find(|engine| engine.supports(&spec))
             .ok_or_else(|| bad(format!("no engine here reads models of architecture `{}`", spec.architecture)))?;
-        let template = ChatTemplate::parse(card.template.as_deref(), card.bos.clone(), card.eos.clone())
+        let (source, bos, eos) = (card.template.clone(), card.bos.clone(), card.eos.clone());
+        // Parsing tries the template out, which may compute for a while.
+        let template = tokio::task::spawn_blocking(move || ChatTemplate::parse(source.as_deref(), bos, eos))
+            .await
+            .map_err(|error| InferenceError::Failed(error.to_string()))?
             .map_err(|error| bad(format!("its chat template is broken: {error}")))?;
-        let _one_at_a_time = self.loading.lock().await;
         let estimate = engine.estimate(&spec);
-        self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
+        let _one_at_a_time = self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
         let model = engine.load(spec).await.map_err(|error| match error {
             EngineError::OutOfMemory { needed, available } => {
                 InferenceError::OutOfMemory { model: card.name.clone(), needed, budget: available }
@@ -297,7 +328,7 @@ impl Residency {
         })?;
         Ok(Resident {
             model,
-            template,
+            template: Arc::new(template),
             active: AtomicUsize::new(0),
             last_used: AtomicI64::new(self.clock.now().ms()),
             keep: Mutex::new(Lease { keep_alive: self.bounds().keep_alive, expires: None }),
@@ -307,10 +338,15 @@ impl Residency {
         })
     }
 
-    async fn make_room(&self, model: &str, needed: u64) -> Result<(), InferenceError> {
+    /// Frees the memory a model needs, and gives the right to load it. Others may load while this one waits for room.
+    async fn make_room(&self, model: &str, needed: u64) -> Result<tokio::sync::MutexGuard<'_, ()>, InferenceError> {
         let patience = Instant::now() + ROOM_PATIENCE;
         loop {
+            let turn = self.loading.lock().await;
             let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Registered before looking, so that no change is missed between looking and waiting.
+            changed.as_mut().enable();
             let residents = self.residents();
             let candidates: Vec<Candidate> = residents
                 .iter()
@@ -337,12 +373,14 @@ impl Residency {
                         }
                     }
                     if all_left {
-                        return Ok(());
+                        return Ok(turn);
                     }
                     // One was taken up again, or is being unloaded by somebody else: look anew in a moment.
+                    drop(turn);
                     tokio::time::sleep(SECOND_LOOK).await;
                 }
                 Plan::Wait => {
+                    drop(turn);
                     let waited = tokio::time::timeout_at(patience.into(), changed).await;
                     if waited.is_err() {
                         return Err(InferenceError::Overloaded {
@@ -436,6 +474,16 @@ impl Residency {
             .collect();
         loaded.sort_by(|a, b| a.card.name.cmp(&b.card.name));
         loaded
+    }
+
+    /// Whether no engine in memory has died.
+    pub fn all_alive(&self) -> bool {
+        self.residents().iter().all(|(_, _, resident)| resident.model.is_alive())
+    }
+
+    /// Whether some engine here reads this model.
+    pub fn supports(&self, card: &ModelCard) -> bool {
+        self.engines.iter().any(|engine| engine.supports(&card.spec))
     }
 
     /// Requests waiting for any model.

@@ -9,7 +9,7 @@ mod schema;
 
 pub(crate) use parser::ToolParser;
 pub(crate) use prompt::{fold, shown};
-pub(crate) use schema::forced_schema;
+pub(crate) use schema::{forced_schema, parameters};
 
 use crate::{InferenceError, Tool, ToolChoice};
 use std::collections::HashSet;

@@ -121,19 +121,38 @@ impl Details {
     }
 }
 
+impl Details {
+    /// Takes `template` in place of the file's own for what depends on it: whether tools and reasoning can be shown.
+    pub(crate) fn follow(&mut self, template: &str) {
+        if self.capabilities.iter().any(|capability| capability == "embedding") {
+            return;
+        }
+        self.capabilities.retain(|capability| !matches!(capability.as_str(), "tools" | "thinking"));
+        let found = [("tools", speaks_of_tools(template)), ("thinking", speaks_of_reasoning(template))];
+        self.capabilities.extend(found.into_iter().filter(|(_, found)| *found).map(|(word, _)| word.to_owned()));
+    }
+}
+
+fn speaks_of_tools(template: &str) -> bool {
+    ["tools", "tool_calls"].iter().any(|word| template.contains(word))
+}
+
+fn speaks_of_reasoning(template: &str) -> bool {
+    ["<think>", "enable_thinking", "reasoning_content"].iter().any(|word| template.contains(word))
+}
+
 /// The texts that are kept, and so bounded.
 const KEPT: [&str; 3] = ["general.name", "general.license", "tokenizer.chat_template"];
 
 /// What a model can do, as far as its header shows it.
 fn capabilities(gguf: &Gguf) -> Vec<&'static str> {
     // Encoders say how their outputs are pooled into one; models that write answers do not.
-    if gguf.of_architecture("pooling_type").is_some() {
+    if gguf.of_architecture("pooling_type").is_some() || gguf.architecture() == Some("bert") {
         return vec!["embedding"];
     }
     let mut found = vec!["completion"];
     let template = gguf.chat_template().unwrap_or_default();
-    let says = |words: &[&str]| words.iter().any(|word| template.contains(word));
-    if says(&["tools", "tool_calls"]) {
+    if speaks_of_tools(template) {
         found.push("tools");
     }
     let has = |keys: &[&str]| keys.iter().any(|key| gguf.get(key).is_some());
@@ -146,7 +165,7 @@ fn capabilities(gguf: &Gguf) -> Vec<&'static str> {
     if gguf.of_architecture("vision.block_count").is_some() {
         found.push("vision");
     }
-    if says(&["<think>", "enable_thinking", "reasoning_content"]) {
+    if speaks_of_reasoning(template) {
         found.push("thinking");
     }
     found

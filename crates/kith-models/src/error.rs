@@ -33,12 +33,46 @@ pub enum ModelError {
         /// The model's name.
         name: String,
     },
+    /// A field of the request is wrong: change it.
+    #[error("{message}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// One sentence.
+        message: String,
+    },
+    /// This cannot be done to this model: ask for something else.
+    #[error("{0}")]
+    Unsupported(String),
     /// The disk or the quota is full: make room.
     #[error("there is no room left on the disk")]
     Full,
     /// The database is busy: try again.
     #[error("the library is busy; try again")]
     Busy,
+    /// No adapter of that id is registered: list them, or register it.
+    #[error("no adapter `{id}` is registered")]
+    NoAdapter {
+        /// The id as asked for.
+        id: String,
+    },
+    /// The id is taken: choose another, or remove the adapter that has it.
+    #[error("an adapter `{id}` is registered already")]
+    AdapterExists {
+        /// The id.
+        id: String,
+    },
+    /// What was said of an adapter cannot be: change this field.
+    #[error("{reason}")]
+    BadAdapter {
+        /// The field.
+        field: &'static str,
+        /// A sentence about it.
+        reason: String,
+    },
+    /// As many adapters are registered as may be: remove one.
+    #[error("{0} adapters are registered, and no more are taken: remove one")]
+    TooManyAdapters(u64),
     /// A fault of the node itself; the message is for the log.
     #[error("the library failed: {0}")]
     Failed(#[source] Cause),

@@ -2,12 +2,16 @@
 //!
 //! Format: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>.
 
+pub(crate) mod blocks;
 mod cursor;
 mod facts;
 mod file_type;
+pub(crate) mod half;
 mod tensor;
 mod value;
+pub(crate) mod write;
 
+pub use file_type::label;
 pub use tensor::{GgmlType, TensorInfo};
 pub use value::{Array, Value};
 
@@ -56,6 +60,10 @@ pub struct Gguf {
     pub tensors: Vec<TensorInfo>,
     /// Where tensors' data begins, in bytes from the file's start.
     pub data_offset: u64,
+    /// Where the metadata ends and the tensors' descriptions begin, in bytes from the file's start.
+    pub metadata_end: u64,
+    /// The starts of tensors' data are multiples of this, a power of two.
+    pub alignment: u64,
 }
 
 impl Gguf {
@@ -77,6 +85,7 @@ impl Gguf {
                 "the file is incomplete or damaged: it announces {tensor_count} tensors, more than there is room for"
             ));
         }
+        let metadata_end = cursor.position();
         let mut tensors = Vec::new();
         for _ in 0..tensor_count {
             tensors.push(TensorInfo::read(&mut cursor)?);
@@ -87,12 +96,18 @@ impl Gguf {
         for tensor in &tensors {
             tensor.check(data_offset, alignment, file_size)?;
         }
-        Ok(Self { version, metadata, tensors, data_offset })
+        Ok(Self { version, metadata, tensors, data_offset, metadata_end, alignment })
     }
 
     /// Reads the header of a whole file in memory; as [`Gguf::read`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, GgufError> {
         Self::read(io::Cursor::new(bytes))
+    }
+
+    /// Bytes of which the starts of tensors' data are multiples.
+    pub fn alignment(&self) -> u64 {
+        // What was read had a possible one.
+        alignment(&self.metadata).unwrap_or(DEFAULT_ALIGNMENT)
     }
 
     /// The value under `key`.

@@ -3,20 +3,42 @@
 //! A model exists when its row does. Bytes come before the row and go after it, so a crash leaves at worst bytes without a name,
 //! which the next clean-up removes; never a name without bytes.
 
+mod adopt;
+mod bytes;
 mod change;
+mod clean;
+mod find;
+mod folder;
+mod policy;
 mod port;
 
+pub use bytes::Space;
+pub use clean::{Cleaned, Pruned};
+pub use policy::Policy;
 pub use port::{InUse, NobodyUses};
 
-use crate::{Metadata, Model, ModelError, Overrides, gguf::Gguf, model::FORMAT, nearest::nearest};
+use crate::{Details, Metadata, Model, ModelError, Overrides, create, gguf::Gguf, model::FORMAT, nearest::nearest};
 use kith_blobs::{BlobError, Blobs, Collected};
 use kith_store::{ModelRow, Store};
 use kith_types::{Blake3, Clock, ModelName};
-use std::{fs, path::Path, sync::Arc};
-use tokio::{sync::Mutex, task::spawn_blocking};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::{Mutex, Semaphore},
+    task::spawn_blocking,
+};
 
 /// The largest file taken, in bytes: the largest that the database can count.
 const MAX_FILE: u64 = i64::MAX as u64;
+/// How often the progress of joining parts is told.
+const PROGRESS: Duration = Duration::from_millis(100);
 
 /// The models on this node. Clones share it.
 #[derive(Clone)]
@@ -31,16 +53,19 @@ struct Inner {
     in_use: Arc<dyn InUse>,
     /// Held while rows and blobs change together: otherwise a blob found unused could come into use before it is removed.
     changes: Mutex<()>,
+    /// Held while weights are written anew.
+    writing: Semaphore,
 }
 
 impl Library {
     /// The library whose rows lie in `store` and whose bytes lie in `blobs`. `in_use` hears of bytes before they are removed.
     pub fn open(store: Store, blobs: Blobs, clock: Arc<dyn Clock>, in_use: Arc<dyn InUse>) -> Self {
-        Self { inner: Arc::new(Inner { store, blobs, clock, in_use, changes: Mutex::default() }) }
+        Self { inner: Arc::new(Inner { store, blobs, clock, in_use, changes: Mutex::default(), writing: Semaphore::new(1) }) }
     }
 
-    /// Copies the GGUF file at `path` into the library under `name`. A model of that name is replaced, and its bytes go if no other
-    /// model uses them. `progress` is told the number of bytes copied so far.
+    /// Copies the model at `path` into the library under `name`: a GGUF file, a model in parts (any of them may be named), a folder
+    /// that holds one of these, or a folder of safetensors, made into such a file. A model of that name is replaced, and its bytes
+    /// go if no other model uses them. `progress` is told the number of bytes copied so far.
     ///
     /// Dropping the future while bytes are copied ends the import without a trace; after that it completes by itself.
     pub async fn import(
@@ -48,20 +73,30 @@ impl Library {
         path: &Path,
         name: ModelName,
         overrides: Overrides,
-        progress: impl FnMut(u64) + Send,
+        mut progress: impl FnMut(u64) + Send,
     ) -> Result<Model, ModelError> {
+        if tokio::fs::metadata(path.join("config.json")).await.is_ok_and(|metadata| metadata.is_file()) {
+            return self.import_folder(path, name, overrides, progress).await;
+        }
         let source = path.to_owned();
-        // A look at the original first: gigabytes are not copied to be refused. What counts is read from the copy.
-        spawn_blocking(move || match fs::metadata(&source) {
-            Ok(metadata) if metadata.is_file() => match fs::File::open(&source).map(Gguf::read) {
-                Ok(gguf) => crate::Details::of(&gguf?).map(drop),
-                // Told below, in the same words as for any file.
-                Err(_) => Ok(()),
-            },
-            _ => Ok(()),
-        })
-        .await??;
-        let put = self.inner.blobs.put_file(path, None, MAX_FILE, progress).await?;
+        let parts = spawn_blocking(move || parts_at(&source)).await??;
+        let put = match parts {
+            Parts::One(file) => self.inner.blobs.put_file(&file, None, MAX_FILE, progress).await?,
+            Parts::Several(files) => {
+                let done = Arc::new(AtomicU64::new(0));
+                let told = Arc::clone(&done);
+                let joined = create::written(&self.inner.blobs, move |out| {
+                    create::join(files, None)?.write(out, |bytes| told.store(bytes, Ordering::Relaxed))
+                });
+                tokio::pin!(joined);
+                loop {
+                    tokio::select! {
+                        put = &mut joined => break put?,
+                        () = tokio::time::sleep(PROGRESS) => progress(done.load(Ordering::Relaxed)),
+                    }
+                }
+            }
+        };
         let (inner, source) = (Arc::clone(&self.inner), path.display().to_string());
         tokio::spawn(async move { inner.add(put, name, overrides, source).await }).await?
     }
@@ -140,10 +175,15 @@ impl Library {
         .await?
     }
 
-    /// Puts right what a crash or a foreign hand left: rows without bytes go, and so do bytes that no row names. Safe at any time.
+    /// As [`Library::rescan`], telling only what was removed.
     pub async fn clean(&self) -> Result<Collected, ModelError> {
-        let inner = Arc::clone(&self.inner);
-        tokio::spawn(async move { inner.clean().await }).await?
+        Ok(self.rescan().await?.collected)
+    }
+
+    /// What adapters share with models.
+    pub(crate) fn shared(&self) -> Shared<'_> {
+        let Inner { store, blobs, clock, in_use, changes, .. } = &*self.inner;
+        Shared { store, blobs, clock: &**clock, in_use: &**in_use, changes }
     }
 
     async fn not_found(&self, name: &ModelName) -> Result<ModelError, ModelError> {
@@ -153,6 +193,38 @@ impl Library {
 
     async fn nearest(&self, text: &str) -> Result<Option<String>, ModelError> {
         Ok(nearest(text, self.inner.store.models().await?.into_iter().map(|row| row.name)))
+    }
+}
+
+/// What adapters share with models: the stores of rows and bytes, and the lock under which both change.
+pub(crate) struct Shared<'a> {
+    pub store: &'a Store,
+    pub blobs: &'a Blobs,
+    pub clock: &'a dyn Clock,
+    pub in_use: &'a dyn InUse,
+    pub changes: &'a Mutex<()>,
+}
+
+/// What an import reads.
+enum Parts {
+    One(PathBuf),
+    Several(Vec<(fs::File, Gguf)>),
+}
+
+/// Finds the files of the model at `path` and looks at them first: gigabytes are not copied to be refused. What counts is read from
+/// the copy.
+fn parts_at(path: &Path) -> Result<Parts, ModelError> {
+    let files = create::at(path)?;
+    match files.as_slice() {
+        [file] => {
+            // What is no readable file is told where it is copied, in the same words as for any file.
+            let regular = fs::metadata(file).is_ok_and(|metadata| metadata.is_file());
+            if regular && let Ok(opened) = fs::File::open(file) {
+                Details::of(&Gguf::read(opened)?)?;
+            }
+            Ok(Parts::One(file.clone()))
+        }
+        files => Ok(Parts::Several(create::in_order(create::open(files)?)?)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! One model of the library, and what may be asked about it.
 
 use crate::{
-    Details, ModelError,
+    Details, Message, ModelError,
     gguf::{Gguf, Value as GgufValue},
 };
 use kith_blobs::Blobs;
@@ -44,6 +44,12 @@ pub struct Model {
     pub source: String,
     /// When it came under this name.
     pub modified: Timestamp,
+    /// Messages that open every conversation with it.
+    pub messages: Vec<Message>,
+    /// The model it was made from.
+    pub parent: Option<String>,
+    /// The release of Ollama its maker asks for. Shown, and without effect here.
+    pub requires: Option<String>,
 }
 
 /// What an import sets beside the file.
@@ -57,6 +63,12 @@ pub struct Overrides {
     pub parameters: Option<Map<String, Value>>,
     /// The licence's text or name.
     pub license: Option<String>,
+    /// Messages that open every conversation with it.
+    pub messages: Option<Vec<Message>>,
+    /// The model it is made from.
+    pub parent: Option<String>,
+    /// The release of Ollama its maker asks for.
+    pub requires: Option<String>,
 }
 
 /// What a model's header says in full.
@@ -66,6 +78,8 @@ pub struct Metadata {
     pub model_info: Map<String, Value>,
     /// The tensors, in the file's order.
     pub tensors: Vec<Tensor>,
+    /// Where tensors' data begins, in bytes from the file's start.
+    pub data_offset: u64,
 }
 
 /// One tensor of a model.
@@ -84,11 +98,16 @@ impl Model {
     pub(crate) fn of_row(row: ModelRow, blobs: &Blobs) -> Result<Self, ModelError> {
         let read = || {
             let name = row.name.parse().ok()?;
-            let details = serde_json::from_str(&row.metadata).ok()?;
+            let mut details: Details = serde_json::from_str(&row.metadata).ok()?;
+            // What a model can do follows from the template it is laid out with.
+            if let Some(template) = &row.template {
+                details.follow(template);
+            }
             let parameters = serde_json::from_str(&row.parameters).ok()?;
-            Some((name, details, parameters))
+            let messages = serde_json::from_str(&row.messages).ok()?;
+            Some((name, details, parameters, messages))
         };
-        let Some((name, details, parameters)) = read() else { return Err(ModelError::Damaged { name: row.name }) };
+        let Some((name, details, parameters, messages)) = read() else { return Err(ModelError::Damaged { name: row.name }) };
         Ok(Self {
             name,
             blob: row.blob,
@@ -103,6 +122,9 @@ impl Model {
             license: row.license,
             source: row.source,
             modified: row.modified,
+            messages,
+            parent: row.parent,
+            requires: row.requires,
         })
     }
 }
@@ -129,6 +151,6 @@ impl Metadata {
             kind: tensor.kind.as_str().to_owned(),
             shape: tensor.shape.clone(),
         });
-        Self { model_info, tensors: tensors.collect() }
+        Self { model_info, tensors: tensors.collect(), data_offset: gguf.data_offset }
     }
 }

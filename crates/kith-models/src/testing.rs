@@ -1,5 +1,7 @@
 //! Makes small GGUF files for tests, here and in other crates. Not for production: it writes whatever it is told, right or wrong.
 
+pub mod adapters;
+
 use crate::gguf::{Array, GgmlType, Value};
 
 /// Writes a GGUF file piece by piece.

@@ -5,8 +5,9 @@ use crate::{
     update::{UpdateConfig, UpdateTable},
 };
 use kith_access::Limits;
-use kith_inference::{Bounds, KeepAlive};
+use kith_inference::{Bounds, KeepAlive, Secret, provider_variables};
 use kith_keys::KeyProvider;
+use kith_models::Sources;
 use serde::{Deserialize, Serialize};
 use std::{
     cell::RefCell,
@@ -65,6 +66,9 @@ pub(crate) struct File {
     limits: LimitsTable,
     inference: InferenceTable,
     keys: KeysTable,
+    providers: ProvidersTable,
+    sources: SourcesTable,
+    browse: BrowseTable,
     model: ModelTable,
     schedule: ScheduleTable,
     update: UpdateTable,
@@ -114,6 +118,29 @@ struct KeysTable {
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct ProvidersTable {
+    env: bool,
+    list_models: bool,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SourcesTable {
+    hf_endpoint: Option<String>,
+    hf_token: Option<String>,
+    registry: Option<String>,
+    registry_user: Option<String>,
+    registry_password: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct BrowseTable {
+    roots: Option<Vec<PathBuf>>,
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct ModelTable {
     default: Option<String>,
 }
@@ -152,6 +179,14 @@ pub struct Config {
     pub inference: Bounds,
     /// Where the sealing key lies.
     pub key_provider: KeyProvider,
+    /// Keys of cloud providers that the environment has, by the provider's name; none unless `providers.env` allows it.
+    pub provider_keys: Vec<(String, Secret)>,
+    /// Whether lists of models have the cloud providers' models too.
+    pub list_cloud_models: bool,
+    /// Where models come from.
+    pub sources: Sources,
+    /// Folders whose content may be looked at, if the owner named them.
+    pub browse_roots: Option<Vec<PathBuf>>,
     /// The model of requests that name none.
     pub default_model: Option<String>,
     /// Quiet hours.
@@ -159,12 +194,12 @@ pub struct Config {
     /// Where new versions are told.
     pub update: UpdateConfig,
     /// What it was put together from, so that the file can be read again.
-    pub sources: Sources,
+    pub provenance: Provenance,
 }
 
 /// What a configuration was put together from besides its file.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Sources {
+pub struct Provenance {
     /// The command line.
     pub overrides: Overrides,
     /// Every variable that was asked for, set or not.
@@ -173,18 +208,18 @@ pub struct Sources {
     pub machine_memory: u64,
 }
 
-impl std::fmt::Debug for Sources {
+impl std::fmt::Debug for Provenance {
     /// Without the values of variables: some are secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let set = self.env.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name);
-        f.debug_struct("Sources")
+        f.debug_struct("Provenance")
             .field("overrides", &self.overrides)
             .field("env", &set.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
 
-impl Sources {
+impl Provenance {
     /// Whether a variable of this name was set to one of these words.
     pub fn is(&self, name: &str, words: &[&str]) -> bool {
         self.env.get(name).and_then(Option::as_deref).is_some_and(|text| words.contains(&text))
@@ -278,18 +313,22 @@ impl Config {
             key_provider: provider
                 .parse()
                 .map_err(|_| value("keys.provider", format!("`{provider}` is not `auto` or `file`")))?,
+            provider_keys: if file.providers.env { provider_keys(env)? } else { Vec::new() },
+            list_cloud_models: file.providers.list_models,
+            sources: sources(file.sources, env),
+            browse_roots: file.browse.roots.map(absolute).transpose()?,
             default_model: file.model.default.filter(|name| !name.is_empty()),
             schedule: Schedule::from_table(&file.schedule)?,
             update: UpdateConfig::from_table(&file.update, env("KITH_UPDATE_FEED"))?,
-            sources: Sources { overrides: overrides.clone(), env: asked.take(), machine_memory },
+            provenance: Provenance { overrides: overrides.clone(), env: asked.take(), machine_memory },
         })
     }
 
     /// The same sources with another text of the file.
     pub(crate) fn again(&self, text: &str) -> Result<Self, ConfigError> {
-        let sources = &self.sources;
-        let env = |name: &str| sources.env.get(name).cloned().flatten();
-        Self::from_text(&self.data_dir, text, &sources.overrides, &env, sources.machine_memory)
+        let from = &self.provenance;
+        let env = |name: &str| from.env.get(name).cloned().flatten();
+        Self::from_text(&self.data_dir, text, &from.overrides, &env, from.machine_memory)
     }
 }
 
@@ -300,6 +339,18 @@ pub(crate) fn read(data_dir: &Path) -> Result<String, ConfigError> {
         Ok(text) => Ok(text),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(ConfigError::Unreadable { path, error }),
+    }
+}
+
+fn provider_keys(env: Environment<'_>) -> Result<Vec<(String, Secret)>, ConfigError> {
+    let named = provider_variables().filter_map(|(name, variable)| Some((name, variable, env(variable)?)));
+    named.map(|(name, variable, text)| Ok((name.to_owned(), Secret::parse(&text).map_err(|why| value(variable, why))?))).collect()
+}
+
+fn absolute(roots: Vec<PathBuf>) -> Result<Vec<PathBuf>, ConfigError> {
+    match roots.iter().find(|root| !root.is_absolute()) {
+        Some(root) => Err(value("browse.roots", format!("`{}` is not an absolute path", root.display()))),
+        None => Ok(roots),
     }
 }
 
@@ -320,6 +371,16 @@ fn bounds(table: &InferenceTable, machine_memory: u64) -> Result<Bounds, ConfigE
     };
     let memory = table.memory_mib.map_or(machine_memory / 100 * MEMORY_PERCENT, |mib| mib.saturating_mul(1 << 20));
     Ok(Bounds { memory, parallel, context, keep_alive })
+}
+
+fn sources(table: SourcesTable, env: Environment<'_>) -> Sources {
+    let user = env("KITH_REGISTRY_USER").or(table.registry_user);
+    Sources {
+        hub: env("HF_ENDPOINT").or(table.hf_endpoint),
+        hub_token: env("HF_TOKEN").or(table.hf_token),
+        registry: env("KITH_REGISTRY").or(table.registry),
+        registry_credentials: user.zip(env("KITH_REGISTRY_PASSWORD").or(table.registry_password)),
+    }
 }
 
 fn parse_host(setting: &str, text: &str) -> Result<IpAddr, ConfigError> {
@@ -401,11 +462,35 @@ mod tests {
             ("[inference]\nparallel = 0", "inference.parallel"),
             ("[keys]\nprovider = \"cloud\"", "keys.provider"),
             ("[api]\nhost = \"nowhere.example\"", "api.host"),
+            ("[browse]\nroots = [\"music\"]", "browse.roots"),
             ("nonsense", "config.toml"),
         ] {
             let error = load(toml, &Overrides::default(), &[]).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn keys_of_providers_are_read_from_the_environment_only_where_the_file_allows_it() {
+        let vars = [("OPENAI_API_KEY", "sk-env"), ("GROQ_API_KEY", "gsk-env")];
+        assert_eq!(load("", &Overrides::default(), &vars).unwrap().provider_keys, []);
+        let config = load("[providers]\nenv = true", &Overrides::default(), &vars).unwrap();
+        let keys: Vec<_> = config.provider_keys.iter().map(|(name, key)| (name.as_str(), key.expose())).collect();
+        assert_eq!(keys, [("openai", "sk-env"), ("groq", "gsk-env")]);
+        assert!(!format!("{config:?}").contains("sk-env"));
+        let bad = load("[providers]\nenv = true", &Overrides::default(), &[("GROQ_API_KEY", "two words")]).unwrap_err();
+        assert!(bad.to_string().contains("GROQ_API_KEY") && !bad.to_string().contains("two words"), "{bad}");
+    }
+
+    #[test]
+    fn sources_are_read_from_the_environment_first_and_their_secrets_are_not_shown() {
+        let toml = "[sources]\nhf_endpoint = \"https://hub.example\"\nhf_token = \"a\"\nregistry_user = \"me\"";
+        let vars = [("HF_TOKEN", "hf_secret"), ("KITH_REGISTRY_PASSWORD", "pass_secret")];
+        let config = load(toml, &Overrides::default(), &vars).unwrap();
+        assert_eq!(config.sources.hub.as_deref(), Some("https://hub.example"));
+        assert_eq!(config.sources.hub_token.as_deref(), Some("hf_secret"));
+        assert_eq!(config.sources.registry_credentials, Some(("me".to_owned(), "pass_secret".to_owned())));
+        assert!(!format!("{config:?}").contains("_secret"));
     }
 
     #[test]

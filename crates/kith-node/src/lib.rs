@@ -5,13 +5,16 @@ mod edit;
 mod live_config;
 mod node;
 mod ports;
+mod provider_keys;
+mod probe;
 mod record;
 mod schedule;
 mod settings;
 pub mod tokens;
 mod update;
 
-pub use config::{Config, ConfigError, DEFAULT_PORT, Environment, Overrides, Sources, environment};
+pub use config::{Config, ConfigError, DEFAULT_PORT, Environment, Overrides, Provenance, environment};
+pub use kith_models::modelfile;
 pub use node::{Node, StartError, build_info, machine_memory};
 pub use record::NodeRecord;
 pub use schedule::{Allowance, Schedule};

@@ -175,7 +175,7 @@ impl LiveConfig {
     /// The settings asked for that something stronger than the file decides.
     fn overridden(&self, keys: &[String]) -> Vec<Overridden> {
         let config = self.current();
-        let decided = keys.iter().filter_map(|key| match settings::find(key)?.origin(&config.sources, true) {
+        let decided = keys.iter().filter_map(|key| match settings::find(key)?.origin(&config.provenance, true) {
             (Origin::Env | Origin::CommandLine, Some(by)) => Some(Overridden { key: key.clone(), by: by.to_owned() }),
             _ => None,
         });

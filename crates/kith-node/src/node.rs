@@ -4,6 +4,8 @@ use crate::{
     config::{Config, ConfigError},
     live_config::{LiveConfig, Reach},
     ports::{InferenceHolds, LibraryCatalogue},
+    provider_keys::SealedKeys,
+    probe::NodeProbe,
     record::NodeRecord,
     update::FeedUpdates,
 };
@@ -12,12 +14,14 @@ use kith_access::{Access, AccessConfig, AccessError, AccessParts, AdminTokenFile
 use kith_api::{App, AppParts, BuildInfo, Settings};
 use kith_blobs::{BlobError, Blobs};
 use kith_engine::Engine;
-use kith_engine_mistral::MistralEngine;
+use kith_engine_mistral::{EncoderEngine, MistralEngine};
 use kith_events::Events;
-use kith_inference::{Inference, InferenceParts};
+use kith_inference::{Inference, InferenceParts, KeyStoreError, ProviderBounds, Providers, ProvidersParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
-use kith_models::{Library, ModelError};
+use kith_models::{Adapters, Derived, Downloads, DownloadsParts, Library, ModelError, SourceError, downloads::Bounds};
+use kith_responses::{Responses, ResponsesError};
 use kith_store::{Store, StoreError};
+use kith_system::{System, SystemError, SystemParts};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
 use std::{
@@ -37,6 +41,8 @@ const INFERENCE_BODY: usize = 64 << 20;
 const STANDARD_BODY: usize = 1 << 20;
 /// How long running requests may go on once the node is told to stop.
 const GRACE: Duration = Duration::from_secs(1);
+/// The pause between two looks for files that nothing names.
+const CLEANING: Duration = Duration::from_secs(60 * 60);
 
 /// Why a node did not start.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +87,18 @@ pub enum StartError {
     /// Access cannot be set up.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The keys of cloud providers cannot be read.
+    #[error("the keys of cloud providers cannot be read: {0}")]
+    Providers(#[from] KeyStoreError),
+    /// A source of models is no address.
+    #[error(transparent)]
+    Sources(#[from] SourceError),
+    /// Stored responses cannot be opened.
+    #[error("the stored responses cannot be opened: {0}")]
+    Responses(#[from] ResponsesError),
+    /// What the owner set cannot be read.
+    #[error(transparent)]
+    System(#[from] SystemError),
 }
 
 /// What this binary was built from.
@@ -143,9 +161,15 @@ pub struct Node {
     node_id: NodeId,
     app: Arc<App>,
     inference: Arc<Inference>,
+    downloads: Downloads,
+    responses: Arc<Responses>,
     store: Store,
     stop: CancellationToken,
     serving: JoinSet<()>,
+    /// Ends what measures and records, once there is nothing more to be seen.
+    observing: CancellationToken,
+    observers: JoinSet<()>,
+    events: Events,
     record: NodeRecord,
     data_dir: PathBuf,
     _admin_token: AdminTokenFile,
@@ -153,9 +177,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node with mistral.rs as its engine.
+    /// Starts a node with mistral.rs as its engine, and one for encoders.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_with(config, vec![Arc::new(MistralEngine::new())]).await
+        Self::start_with(config, vec![Arc::new(MistralEngine::new()), Arc::new(EncoderEngine::new())]).await
     }
 
     /// Starts a node with these engines, the preferred one first.
@@ -171,21 +195,31 @@ impl Node {
         let (dir, provider, random) = (config.data_dir.clone(), config.key_provider, Arc::clone(&entropy));
         let keys = tokio::task::spawn_blocking(move || {
             let sealer = Sealer::load_or_create(&dir, provider, random)?;
-            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer.sealed_by()))
+            Ok::<_, KeyError>((Identity::load_or_create(&dir, &sealer)?, sealer.sealed_by(), Arc::new(sealer)))
         });
         let store = Store::open(&config.data_dir.join("kith.db")).await?;
         let blobs = Blobs::open(&config.data_dir.join("blobs")).await?;
-        let (identity, sealed_by) = keys
+        let (identity, sealed_by, sealer) = keys
             .await
             .map_err(|error| StartError::Folder { path: config.data_dir.clone(), error: io::Error::other(error) })??;
 
         let events = Events::new(Arc::clone(&clock));
         let holds = Arc::new(InferenceHolds::default());
-        let library = Arc::new(Library::open(store.clone(), blobs, Arc::clone(&clock), holds.clone()));
+        let derived = Derived::at(config.data_dir.join("derived"), Arc::clone(&clock), holds.clone());
+        let library = Arc::new(Library::open(store.clone(), blobs.clone(), Arc::clone(&clock), Arc::new(derived.clone())));
+        let adapters = Adapters::new(Library::clone(&library), derived, config.data_dir.join("adapters"));
+        let providers = Providers::open(ProvidersParts {
+            store: Arc::new(SealedKeys::new(store.clone(), Arc::clone(&sealer))),
+            environment: config.provider_keys.clone(),
+            list_models: config.list_cloud_models,
+            bounds: ProviderBounds::default(),
+            clock: Arc::clone(&clock),
+        })
+        .await?;
         let random = Arc::clone(&entropy);
         let inference = Inference::new(InferenceParts {
             engines,
-            catalogue: Arc::new(LibraryCatalogue(Arc::clone(&library))),
+            catalogue: Arc::new(LibraryCatalogue(Arc::clone(&library), adapters.clone())),
             bounds: config.inference,
             clock: Arc::clone(&clock),
             events: events.clone(),
@@ -194,6 +228,7 @@ impl Node {
                     tracing::error!(%error, "no random bytes: ids and seeds repeat");
                 }
             }),
+            providers: Some(Arc::clone(&providers)),
         });
         let _ = holds.0.set(Arc::downgrade(&inference));
         let admin_token = AdminTokenFile::create(&config.data_dir, entropy.as_ref())?;
@@ -208,9 +243,45 @@ impl Node {
                 limits: config.limits,
             },
         })
-        .with_process_token(&admin_token);
+        .with_process_token(&admin_token)
+        .with_events(events.clone());
 
+        let random = Arc::clone(&entropy);
+        let downloads = Downloads::new(DownloadsParts {
+            library: Arc::clone(&library),
+            blobs,
+            sources: config.sources.clone(),
+            bounds: Bounds::default(),
+            clock: Arc::clone(&clock),
+            events: events.clone(),
+            random: Arc::new(move |bytes: &mut [u8]| {
+                if let Err(error) = random.fill(bytes) {
+                    tracing::error!(%error, "no random bytes: pauses between tries repeat");
+                }
+            }),
+        })?;
+
+        let responses = Responses::open(store.clone(), Arc::clone(&clock)).await?;
         let stop = CancellationToken::new();
+        let home = std::env::home_dir();
+        let roots = config.browse_roots.clone();
+        let secrets = [config.admin_token.as_deref(), config.mesh_token.as_deref(), Some(admin_token.token())];
+        let (system, audited) = System::open(SystemParts {
+            store: store.clone(),
+            events: events.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            sealer,
+            data_dir: config.data_dir.clone(),
+            browse_roots: roots.unwrap_or_else(|| kith_system::default_roots(home.as_deref())),
+            home,
+            secrets: secrets.into_iter().flatten().map(|secret| secret.to_owned().into()).collect(),
+            plain: vec![identity.node_id().to_string()],
+        })
+        .await?;
+        let observing = CancellationToken::new();
+        let mut observers = JoinSet::new();
+        observers.spawn(audited.run(observing.clone()));
         let access = Arc::new(access);
         let reach = Reach {
             access: Arc::clone(&access),
@@ -223,6 +294,7 @@ impl Node {
             access,
             inference: Arc::clone(&inference),
             library: Arc::clone(&library),
+            adapters: adapters.clone(),
             events: events.clone(),
             node_id: identity.node_id().clone(),
             clock,
@@ -237,11 +309,18 @@ impl Node {
             },
             build: build_info(),
             stop: stop.clone(),
+            providers,
+            downloads: downloads.clone(),
+            model_memory: config.inference.memory,
+            responses: Arc::clone(&responses),
+            system: Arc::clone(&system),
             configuration: live.clone(),
             updates: Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version)),
         });
         live.attach(&app);
         tokio::spawn(LiveConfig::watch(Arc::downgrade(&live), stop.clone()));
+        let probe = NodeProbe::new(Arc::clone(&app), Arc::clone(&inference), &config.data_dir);
+        observers.spawn(system.sampler(Arc::new(probe)).run(observing.clone()));
         let listeners = bind(&config).await?;
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let url = addresses.first().map(|address| format!("http://{}", reachable(*address))).unwrap_or_default();
@@ -253,16 +332,23 @@ impl Node {
         }
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
-        tokio::spawn(clean(Arc::downgrade(&library)));
+        let cleaning = clean(Arc::downgrade(&library), adapters, downloads.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(cleaning));
+        tokio::spawn(kith_responses::sweep_hourly(Arc::downgrade(&responses)));
         events.publish("node.started", json!({"url": url}));
         Ok(Self {
             url,
             node_id: identity.node_id().clone(),
             app,
             inference,
+            downloads,
+            responses,
             store,
             stop,
             serving,
+            observing,
+            observers,
+            events,
             record,
             data_dir: config.data_dir,
             _admin_token: admin_token,
@@ -290,30 +376,47 @@ impl Node {
         self.stop.cancelled().await;
     }
 
-    /// Stops listening, lets running requests finish for a moment, unloads models, closes the database. Takes at most 5 seconds.
+    /// Stops listening, lets running requests finish for a moment, unloads models, closes the database. Takes at most 4 seconds.
     pub async fn stop(mut self) {
         self.stop.cancel();
         let orderly = async {
             while self.serving.join_next().await.is_some() {}
+            self.downloads.stop().await;
+            self.responses.stop().await;
             self.inference.stop().await;
+            self.events.flush();
+            self.events.publish("node.stopped", json!({}));
+            self.observing.cancel();
+            while self.observers.join_next().await.is_some() {}
             self.store.close().await;
         };
-        if tokio::time::timeout(Duration::from_millis(4500), orderly).await.is_err() {
+        if tokio::time::timeout(Duration::from_millis(3500), orderly).await.is_err() {
             tracing::warn!("the node did not finish in time; what was acknowledged is on disk all the same");
         }
         self.record.remove(&self.data_dir);
     }
 }
 
-/// Removes what a crash left behind. In the background: a node is ready without it.
-async fn clean(library: Weak<Library>) {
-    let Some(library) = library.upgrade() else { return };
-    match library.clean().await {
-        Ok(collected) if collected.files > 0 => {
-            tracing::info!(files = collected.files, bytes = collected.bytes, "removed files that nothing names");
+/// Removes what a crash left behind, uploads that nobody made a model of, and downloads that nobody went on with. In the background:
+/// a node is ready without it.
+async fn clean(library: Weak<Library>, adapters: Adapters, downloads: Downloads) {
+    loop {
+        let Some(library) = library.upgrade() else { return };
+        if let Err(error) = downloads.clean().await {
+            tracing::warn!(%error, "the bytes of old downloads could not be removed");
         }
-        Ok(_) => {}
-        Err(error) => tracing::warn!(%error, "the library could not be cleaned"),
+        match library.clean().await {
+            Ok(collected) if collected.files > 0 => {
+                tracing::info!(files = collected.files, bytes = collected.bytes, "removed files that nothing names");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the library could not be cleaned"),
+        }
+        drop(library);
+        if let Err(error) = adapters.clean().await {
+            tracing::warn!(%error, "adapted models could not be cleaned");
+        }
+        tokio::time::sleep(CLEANING).await;
     }
 }
 

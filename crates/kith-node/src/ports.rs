@@ -2,25 +2,58 @@
 
 use async_trait::async_trait;
 use kith_engine::{ModelFormat, ModelSpec};
-use kith_inference::{Catalogue, Inference, InferenceError, ModelCard};
-use kith_models::{InUse, Library, Model, ModelError};
+use kith_inference::{Catalogue, Inference, InferenceError, Message, ModelCard, Role};
+use kith_models::{Adapters, InUse, Library, Model, ModelError, Speaker};
 use kith_types::Blake3;
-use std::sync::{Arc, OnceLock, Weak};
+use std::{
+    sync::{Arc, OnceLock, Weak},
+    time::Duration,
+};
 
-/// The library as inference's catalogue.
-pub(crate) struct LibraryCatalogue(pub Arc<Library>);
+/// The library, and the adapters to its models, as inference's catalogue.
+pub(crate) struct LibraryCatalogue(pub Arc<Library>, pub Adapters);
 
 #[async_trait]
 impl Catalogue for LibraryCatalogue {
     async fn find(&self, name: &str) -> Result<Arc<ModelCard>, InferenceError> {
-        match self.0.resolve(name).await {
-            Ok(model) => Ok(Arc::new(card(model))),
-            Err(ModelError::NotFound { name, nearest }) => Err(InferenceError::ModelNotFound { name, nearest }),
-            Err(ModelError::BadName(error)) => Err(InferenceError::Invalid { field: "model".into(), message: error.to_string() }),
-            Err(error) => {
-                tracing::error!(%error, "the library could not be read");
-                Err(InferenceError::Failed(error.to_string()))
-            }
+        // No model's name has a `+`: behind it stands an adapter.
+        if let Some((model, adapter)) = name.split_once('+') {
+            return self.find_adapted(model, adapter).await;
+        }
+        self.0.resolve(name).await.map(|model| Arc::new(card(model))).map_err(|error| refusal(error, name))
+    }
+
+    async fn find_adapted(&self, name: &str, adapter: &str) -> Result<Arc<ModelCard>, InferenceError> {
+        if name.contains('+') {
+            let message = format!("`{name}` names an adapter already, and `{adapter}` is another: a model answers with one");
+            return Err(InferenceError::Invalid { field: "lora_adapter".into(), message });
+        }
+        let adapted = self.1.adapted(name, adapter).await.map_err(|error| refusal(error, name))?;
+        let mut card = card(adapted.model);
+        card.name = format!("{}+{}", card.name, adapted.adapter.id);
+        card.version = adapted.version;
+        card.spec.name = card.name.clone();
+        card.spec.path = adapted.path;
+        card.spec.size_bytes = adapted.size;
+        Ok(Arc::new(card))
+    }
+}
+
+/// What the library's errors mean to somebody who asks for an answer by the model `model`.
+fn refusal(error: ModelError, model: &str) -> InferenceError {
+    match error {
+        ModelError::NotFound { name, nearest } => InferenceError::ModelNotFound { name, nearest },
+        ModelError::BadName(error) => InferenceError::Invalid { field: "model".into(), message: error.to_string() },
+        ModelError::NoAdapter { id } => InferenceError::AdapterNotFound(id),
+        // Models that lie in the library were read; what is told of a file here is told of an adapter.
+        ModelError::BadFile { reason } => InferenceError::Invalid { field: "lora_adapter".into(), message: reason },
+        ModelError::Full => InferenceError::StorageFull(model.to_owned()),
+        ModelError::Busy => {
+            InferenceError::Overloaded { model: model.to_owned(), waiting: 1, retry_after: Duration::from_secs(1) }
+        }
+        error => {
+            tracing::error!(%error, "the library could not be read");
+            InferenceError::Failed(error.to_string())
         }
     }
 }
@@ -47,7 +80,17 @@ fn card(model: Model) -> ModelCard {
         add_bos: details.add_bos,
         system: model.system,
         parameters: model.parameters,
+        messages: model.messages.into_iter().map(message).collect(),
     }
+}
+
+fn message(message: kith_models::Message) -> Message {
+    let role = match message.role {
+        Speaker::System => Role::System,
+        Speaker::User => Role::User,
+        Speaker::Assistant => Role::Assistant,
+    };
+    Message::text(role, message.content)
 }
 
 /// Inference as the user of the library's files. Set once both exist.
@@ -58,7 +101,14 @@ pub(crate) struct InferenceHolds(pub OnceLock<Weak<Inference>>);
 impl InUse for InferenceHolds {
     async fn release(&self, blob: &Blake3) {
         if let Some(inference) = self.0.get().and_then(Weak::upgrade) {
-            inference.release(&blob.to_string()).await;
+            let blob = blob.to_string();
+            inference.release(&blob).await;
+            // The version of an adapted model names its base's and its adapter's bytes.
+            for loaded in inference.loaded() {
+                if loaded.card.version.split('+').any(|part| part == blob) {
+                    inference.release(&loaded.card.version).await;
+                }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every setting by name: its value in a configuration, what else may decide it, and whether a change holds at once.
 
-use crate::config::{Config, OLLAMA_PORT, Sources};
+use crate::config::{Config, OLLAMA_PORT, Provenance};
 use kith_api::configuration::{Origin, Setting};
 use kith_inference::KeepAlive;
 use kith_keys::KeyProvider;
@@ -82,15 +82,15 @@ impl Known {
     }
 
     /// Where that comes from. `in_file` tells whether the file has it.
-    pub fn origin(&self, sources: &Sources, in_file: bool) -> (Origin, Option<&'static str>) {
+    pub fn origin(&self, from: &Provenance, in_file: bool) -> (Origin, Option<&'static str>) {
         let option = match self.key {
-            "api.host" if sources.overrides.host.is_some() => Some("--host"),
-            "api.port" if sources.overrides.port.is_some() => Some("--port"),
+            "api.host" if from.overrides.host.is_some() => Some("--host"),
+            "api.port" if from.overrides.port.is_some() => Some("--port"),
             _ => None,
         };
         // This one variable can only ask for keys; any other word leaves the decision to the file.
-        let decides = |name: &str| name != "KITH_REQUIRE_KEY" || sources.is(name, &["1", "true"]);
-        let variable = self.variables.iter().copied().find(|name| sources.has(name) && decides(name));
+        let decides = |name: &str| name != "KITH_REQUIRE_KEY" || from.is(name, &["1", "true"]);
+        let variable = self.variables.iter().copied().find(|name| from.has(name) && decides(name));
         match (option, variable) {
             (Some(option), _) => (Origin::CommandLine, Some(option)),
             (None, Some(variable)) => (Origin::Env, Some(variable)),
@@ -101,7 +101,7 @@ impl Known {
 
     /// The setting as it is in force.
     pub fn show(&self, config: &Config, in_file: bool) -> Setting {
-        let (origin, variable) = self.origin(&config.sources, in_file);
+        let (origin, variable) = self.origin(&config.provenance, in_file);
         Setting { key: self.key, value: self.value(config), origin, variable, live: self.live, secret: self.secret }
     }
 }

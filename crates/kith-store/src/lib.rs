@@ -8,6 +8,14 @@ mod tables;
 pub use error::StoreError;
 pub use store::Store;
 pub use tables::{
+    adapters::AdapterRow,
+    audit::{AuditEnd, AuditEntry, AuditRow},
     bearers::{Bearer, BearerKind},
+    contacts::{ContactPut, ContactRow},
+    metrics_points::MetricsRow,
     models::ModelRow,
+    providers::ProviderRow,
+    uploads::UploadRow,
+    responses::{ResponseEnd, ResponseHead, ResponseRow},
+    profile::ProfileRow,
 };

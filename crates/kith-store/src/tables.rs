@@ -1,8 +1,16 @@
 //! One module per table: its row type, its statements, a test for each.
 
+pub mod adapters;
+pub mod audit;
 pub mod bearers;
+pub mod contacts;
+pub mod metrics_points;
 pub mod models;
+pub mod providers;
+pub mod responses;
+pub mod profile;
 pub mod settings;
+pub mod uploads;
 
 use crate::StoreError;
 use sqlx::{Row, sqlite::SqliteRow};

@@ -57,6 +57,8 @@ codes! {
     RouteNotFound = "ROUTE_NOT_FOUND" => 404,
     /// No such model.
     ModelNotFound = "MODEL_NOT_FOUND" => 404,
+    /// No such adapter.
+    AdapterNotFound = "ADAPTER_NOT_FOUND" => 404,
     /// No such thing.
     NotFound = "NOT_FOUND" => 404,
     /// The path exists, but not with this method.
@@ -87,6 +89,16 @@ codes! {
     ShuttingDown = "SHUTTING_DOWN" => 503,
     /// The disk or the quota is full.
     StorageFull = "STORAGE_FULL" => 507,
+    /// Somebody whom the node asked refused, failed, or answered nonsense.
+    UpstreamFailed = "UPSTREAM_FAILED" => 502,
+    /// Somebody whom the node asked did not answer in time.
+    UpstreamTimeout = "UPSTREAM_TIMEOUT" => 504,
+    /// The hub or registry refuses, or wants other credentials.
+    SourceRefused = "SOURCE_REFUSED" => 502,
+    /// The hub or registry cannot be reached, broke off, or answered what cannot be right.
+    SourceFailed = "SOURCE_FAILED" => 502,
+    /// The stored response that was to be continued is not there.
+    PreviousResponseNotFound = "PREVIOUS_RESPONSE_NOT_FOUND" => 400,
 }
 
 #[cfg(test)]

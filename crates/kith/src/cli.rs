@@ -53,8 +53,13 @@ pub enum Command {
     /// Remove models from the library
     #[command(visible_alias = "delete")]
     Rm(Rm),
-    /// Take a GGUF file into the library
+    /// Take a GGUF file, or a folder with one or with safetensors, into the library
     Import(Import),
+    /// Make a model from a Modelfile
+    Create(Create),
+    /// Give a model a second name
+    #[command(visible_alias = "copy")]
+    Cp(Copy),
     /// Unload a model from memory, or stop the node
     Stop(Stop),
     /// Make, list and revoke access tokens
@@ -64,6 +69,10 @@ pub enum Command {
     Status,
     /// Tell the version of this program and of the running node
     Version,
+    /// Fetch a model, as smollm2:135m or hf.co/user/repository:Q4_K_M
+    Pull(Transfer),
+    /// Send a model to the registry its name says
+    Push(Transfer),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -166,7 +175,7 @@ pub struct Rm {
 /// Options of `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// The GGUF file
+    /// The GGUF file, any part of one, a folder that holds one, or a folder of safetensors (config.json, tokenizer.json, …)
     pub file: PathBuf,
     /// The model's name in the library, as mine:latest
     #[arg(long)]
@@ -177,6 +186,38 @@ pub struct Import {
     /// A file with the chat template, in place of the model's own
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
+}
+
+/// Options of `create`.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The model's name in the library, as mine:latest
+    pub model: String,
+    /// The Modelfile; `-` reads it from stdin
+    #[arg(short, long, value_name = "FILE", default_value = "Modelfile")]
+    pub file: PathBuf,
+    /// How to store the weights, as q8_0, q5_K_M or q4_K_M
+    #[arg(short, long, value_name = "TYPE")]
+    pub quantize: Option<String>,
+}
+
+/// Options of `cp`.
+#[derive(Debug, Args)]
+pub struct Copy {
+    /// The model
+    pub source: String,
+    /// The name it shall have as well
+    pub destination: String,
+}
+
+/// Options of `pull` and `push`.
+#[derive(Debug, Args)]
+pub struct Transfer {
+    /// The model: name:tag, host/namespace/name:tag, or hf.co/user/repository:QUANT
+    pub model: String,
+    /// Allow plain HTTP to another machine
+    #[arg(long)]
+    pub insecure: bool,
 }
 
 /// Options of `stop`.
@@ -256,6 +297,9 @@ mod tests {
             "kith status",
             "kith version",
             "kith completions bash",
+            "kith pull smollm2:135m --json",
+            "kith pull hf.co/a/b:Q4_K_M --insecure",
+            "kith push acme/coder:q4",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -276,6 +320,7 @@ mod tests {
             "kith token mint",
             "kith token mint --scope root",
             "kith run",
+            "kith pull",
             "kith run m --num-predict 0 p",
             "kith run m --temperature hot p",
         ] {

@@ -4,7 +4,7 @@ use crate::error::{CliError, Result};
 use reqwest::{Method, RequestBuilder, Response, Url, header};
 use serde::Serialize;
 use serde_json::Value;
-use std::{error::Error, time::Duration};
+use std::{error::Error, path::Path, time::Duration};
 
 /// The longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -98,6 +98,18 @@ impl Client {
     pub async fn lines(&self, path: &str, body: &impl Serialize) -> Result<Lines> {
         let response = self.send(self.request(Method::POST, path).json(body)).await?;
         Ok(Lines { response, buffer: LineBuffer::default(), ended: false, url: self.url().to_owned() })
+    }
+
+    /// Sends the file at `path` for a model that is to be made, unless the node has its bytes.
+    pub async fn send_blob(&self, digest: &str, path: &Path) -> Result<()> {
+        let url = format!("/api/blobs/{digest}");
+        let known = self.request(Method::HEAD, &url).timeout(ANSWER).send().await;
+        if known.map_err(|error| unreachable(self.url(), &error))?.status().is_success() {
+            return Ok(());
+        }
+        let file = tokio::fs::File::open(path).await;
+        let file = file.map_err(|error| CliError::local(format_args!("cannot read {}", path.display()), error))?;
+        self.send(self.request(Method::POST, &url).body(file)).await.map(drop)
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {

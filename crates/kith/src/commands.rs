@@ -1,8 +1,10 @@
 //! The commands, one module each.
 
+pub mod create;
 pub mod import;
 pub mod models;
 pub mod node;
 pub mod run;
 pub mod show;
 pub mod token;
+pub mod transfer;

@@ -14,7 +14,7 @@ mod serve;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
-use commands::{import, models, node, run, show, token};
+use commands::{create, import, models, node, run, show, token, transfer};
 use context::Context;
 use error::{CliError, Result};
 use std::{process::ExitCode, time::Duration};
@@ -68,6 +68,8 @@ async fn act(context: &Context, command: Command) -> Result<()> {
         Command::Show(options) => show::show(context, &options).await,
         Command::Rm(options) => models::rm(context, &options.models).await,
         Command::Import(options) => import::import(context, &options).await,
+        Command::Create(options) => create::create(context, &options).await,
+        Command::Cp(options) => create::copy(context, &options).await,
         Command::Stop(options) => match options.model {
             Some(model) => models::stop(context, &model).await,
             None => node::stop(context).await,
@@ -75,6 +77,8 @@ async fn act(context: &Context, command: Command) -> Result<()> {
         Command::Token(command) => token::token(context, &command).await,
         Command::Status => node::status(context).await,
         Command::Version => node::version(context).await,
+        Command::Pull(options) => transfer::pull(context, &options).await,
+        Command::Push(options) => transfer::push(context, &options).await,
         Command::Completions { shell } => completions(shell),
     }
 }

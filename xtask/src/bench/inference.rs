@@ -145,10 +145,10 @@ fn report(figures: &Figures) -> String {
 }
 
 /// A folder for the nodes of this run, gone afterwards.
-struct Scratch(PathBuf);
+pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    fn make(paths: &Paths) -> Result<Self> {
+    pub fn make(paths: &Paths) -> Result<Self> {
         let folder = paths.cache.join("bench-nodes");
         if folder.exists() {
             fs::remove_dir_all(&folder).with_context(|| format!("could not clear {}", folder.display()))?;
@@ -165,14 +165,14 @@ impl Drop for Scratch {
     }
 }
 
-fn command(paths: &Paths, data: &Path) -> Command {
+pub fn command(paths: &Paths, data: &Path) -> Command {
     let mut kith = Command::new(paths.built("kith"));
     kith.env_remove("KITH_URL").arg("--data-dir").arg(data);
     kith
 }
 
 /// A node on a port of its own choice, without limits on the number of requests.
-fn start(paths: &Paths, data: &Path) -> Result<(Node, String)> {
+pub fn start(paths: &Paths, data: &Path) -> Result<(Node, String)> {
     let mut serve = command(paths, data);
     serve.args(["serve", "--port", "0"]).env("KITH_LIMITS", "off").env("KITH_KEY_PROVIDER", "file");
     serve.env("RAYON_NUM_THREADS", LOAD.threads.to_string());

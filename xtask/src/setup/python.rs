@@ -11,7 +11,7 @@ use crate::paths::Paths;
 use crate::process;
 
 /// The clients that the tests drive, unmodified. A change here installs them anew.
-const CLIENTS: [&str; 2] = ["openai==3.52.0", "ollama==0.6.3"];
+const CLIENTS: [&str; 3] = ["openai==3.52.0", "ollama==0.6.3", "anthropic==2.11.0"];
 
 /// An interpreter, and where its extra packages lie if not beside it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -55,6 +55,12 @@ impl Gate {
         Self { access, store, clock, _folder: folder }
     }
 
+    /// The same gate, and the bus on which it tells what happens.
+    pub(crate) fn overheard(self) -> (Self, Events) {
+        let events = Events::new(Arc::clone(&self.clock) as _);
+        (Self { access: self.access.with_events(events.clone()), ..self }, events)
+    }
+
     /// Presents one bearer from another machine.
     pub(crate) async fn bearer(&self, token: &str) -> Result<Principal, AccessError> {
         self.access.authenticate(Presented { bearer: Some(token), ..nothing(FAR) }).await

@@ -204,3 +204,24 @@ async fn one_session_too_many_ends_the_oldest() {
     assert!(matches!(gate.bearer(&first.token).await, Err(AccessError::Unauthorized)));
     assert!(gate.bearer(&second.token).await.is_ok());
 }
+
+#[tokio::test]
+async fn what_happens_to_credentials_is_told_without_a_secret() {
+    let (gate, events) = Gate::new().await.overheard();
+    gate.access.set_password("a-good-password").await.unwrap();
+    gate.access.login("a-wrong-password", HERE).await.unwrap_err();
+    let session = gate.access.login("a-good-password", HERE).await.unwrap();
+    let key = gate.access.mint_key(" ci ", Scope::User, None).await.unwrap();
+    gate.access.revoke(key.id.as_str()).await.unwrap();
+    gate.access.logout(&session.token).await.unwrap();
+    let told = events.recent();
+    let kinds: Vec<&str> = told.iter().map(|event| event.kind).collect();
+    let expected =
+        ["access.password_set", "access.login_failed", "access.login", "access.key_minted", "access.revoked", "access.logout"];
+    assert_eq!(kinds, expected);
+    let text: String = told.iter().map(|event| event.data.to_string()).collect();
+    for secret in ["password", session.token.as_str(), key.token.as_str()] {
+        assert!(!text.contains(secret), "{text}");
+    }
+    assert!(text.contains("\"name\":\"ci\""));
+}

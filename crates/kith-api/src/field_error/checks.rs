@@ -5,7 +5,7 @@ use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use kith_inference::{KeepAlive, Tool};
+use kith_inference::{Format, KeepAlive, Tool, ToolChoice};
 use kith_wire::openai::Stop;
 use serde_json::{Value, json};
 
@@ -94,6 +94,11 @@ pub(crate) fn model(name: &str) -> Result<(), FieldError> {
     if name.is_empty() { Err(FieldError::new("model", "`model` is missing")) } else { Ok(()) }
 }
 
+/// The adapter asked for; clients send an empty text for none.
+pub(crate) fn adapter(id: Option<String>) -> Option<String> {
+    id.filter(|id| !id.is_empty())
+}
+
 /// Whether a name has only letters, digits, `_`, `-` and, where `dots`, `.`; and at most 64 of them.
 pub(crate) fn name_ok(name: &str, dots: bool) -> bool {
     (1..=MAX_NAME).contains(&name.len())
@@ -138,6 +143,46 @@ pub(crate) fn tools(tools: Vec<Tool>) -> Result<Vec<Tool>, FieldError> {
         }
     }
     Ok(tools)
+}
+
+/// The same for dialects that have a function's fields in the tool itself: `tools[0].name`.
+pub(crate) fn flat_tools(list: Vec<Tool>) -> Result<Vec<Tool>, FieldError> {
+    let flat = |text: String| text.replace("].function.", "].");
+    tools(list).map_err(|error| FieldError { field: flat(error.field), message: flat(error.message) })
+}
+
+/// The shape of an answer that follows a JSON Schema.
+pub(crate) fn schema(field: &str, schema: Value) -> Result<Format, FieldError> {
+    if schema.is_object() {
+        Ok(Format::JsonSchema(schema))
+    } else {
+        Err(FieldError::new(field, format!("`{field}` must be a JSON Schema, an object")))
+    }
+}
+
+/// Whether the model must call one of `tools`: `auto`, `none`, or `required`, which some clients write `any`.
+pub(crate) fn tool_mode(field: &str, mode: &str, tools: &[Tool]) -> Result<ToolChoice, FieldError> {
+    match mode {
+        "auto" => Ok(ToolChoice::Auto),
+        "none" => Ok(ToolChoice::None),
+        "required" | "any" if tools.is_empty() => {
+            Err(FieldError::new(field, format!("`{field}` asks for a call, but there are no `tools`")))
+        }
+        "required" | "any" => Ok(ToolChoice::Required),
+        _ => {
+            let message = format!("`{field}` must be `auto`, `none`, `required`, or an object that names a function");
+            Err(FieldError::new(field, message))
+        }
+    }
+}
+
+/// The tool at `field` that must be called is one of `tools`.
+pub(crate) fn tool_named(field: &str, name: &str, tools: &[Tool]) -> Result<ToolChoice, FieldError> {
+    if tools.iter().any(|tool| tool.name == name) {
+        return Ok(ToolChoice::Named(name.to_owned()));
+    }
+    let (shown, parent): (String, _) = (name.chars().take(MAX_NAME).collect(), field.split('.').next().unwrap_or(field));
+    Err(FieldError::new(field, format!("`{parent}` names `{shown}`, which is not among `tools`")))
 }
 
 /// An image file in Base64.

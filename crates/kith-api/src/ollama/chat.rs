@@ -13,7 +13,9 @@ pub(crate) fn chat(request: wire::ChatRequest) -> Result<Asked, FieldError> {
     generate.options.logprobs = checks::logprobs(request.logprobs, request.top_logprobs)?;
     generate.format = options::format(request.format)?;
     generate.keep_alive = checks::keep_alive(request.keep_alive)?;
+    generate.effort = options::effort(request.think.as_ref());
     generate.think = options::think(request.think)?;
+    generate.lora_adapter = checks::adapter(request.lora_adapter);
     generate.tools = tools(request.tools.unwrap_or_default())?;
     let messages = messages(request.messages.unwrap_or_default())?;
     let intent = Intent::of(messages.is_empty(), generate.keep_alive);

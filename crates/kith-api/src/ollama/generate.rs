@@ -34,7 +34,9 @@ pub(crate) fn generate(request: GenerateRequest) -> Result<Asked, FieldError> {
     generate.options.logprobs = checks::logprobs(request.logprobs, request.top_logprobs)?;
     generate.format = options::format(request.format)?;
     generate.keep_alive = checks::keep_alive(request.keep_alive)?;
+    generate.effort = options::effort(request.think.as_ref());
     generate.think = options::think(request.think)?;
+    generate.lora_adapter = checks::adapter(request.lora_adapter);
     generate.template = template;
     let intent = Intent::of(prompt.is_empty() && images.is_empty(), generate.keep_alive);
     generate.prompt =

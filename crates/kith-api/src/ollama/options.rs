@@ -54,6 +54,14 @@ pub(super) fn think(think: Option<wire::Think>) -> Result<Option<bool>, FieldErr
     }
 }
 
+/// How much to reason, where the client says it.
+pub(super) fn effort(think: Option<&wire::Think>) -> Option<String> {
+    match think {
+        Some(wire::Think::Level(level)) => Some(level.clone()),
+        Some(wire::Think::Switch(_)) | None => None,
+    }
+}
+
 /// Images in Base64; some clients send `data:` URLs.
 pub(super) fn images(field: &str, images: Option<Vec<String>>) -> Result<Vec<Vec<u8>>, FieldError> {
     let decode = |(at, text): (usize, String)| {

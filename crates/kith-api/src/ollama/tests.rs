@@ -53,7 +53,7 @@ fn system_context_template_images_and_thinking_are_translated() {
     };
     assert_eq!(asked.generate.prompt, prompt);
     assert_eq!(asked.generate.template.as_deref(), Some("{{ x }}"));
-    assert_eq!(asked.generate.think, Some(true));
+    assert_eq!((asked.generate.think, asked.generate.effort.as_deref()), (Some(true), Some("high")));
     assert_eq!(asked.generate.keep_alive, Some(KeepAlive::Forever));
     assert_eq!(asked.generate.format, Format::JsonSchema(json!({"type": "object"})));
     assert_eq!(asked.generate.options.logprobs, Some(3));

@@ -4,7 +4,6 @@ use super::{messages::messages, options};
 use crate::field_error::{FieldError, checks};
 use kith_inference::{Format, Generate, Prompt, Tool, ToolChoice};
 use kith_wire::openai as wire;
-use serde_json::Value;
 
 /// What a request for a chat completion asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +47,9 @@ pub(crate) fn chat(request: wire::ChatCompletionRequest) -> Result<Chat, FieldEr
     generate.tool_choice = tool_choice(request.tool_choice, &generate.tools)?;
     generate.parallel_tool_calls = request.parallel_tool_calls.unwrap_or(true);
     generate.keep_alive = checks::keep_alive(request.keep_alive)?;
-    generate.think = think(request.reasoning_effort.as_deref())?;
+    generate.lora_adapter = checks::adapter(request.lora_adapter);
+    generate.think = think("reasoning_effort", request.reasoning_effort.as_deref())?;
+    generate.effort = request.reasoning_effort.filter(|word| word != "none");
     Ok(Chat {
         logprobs: generate.options.logprobs.is_some(),
         generates: options::repeated(generate, n),
@@ -76,37 +77,31 @@ fn refuse_what_is_not_offered(request: &wire::ChatCompletionRequest) -> Result<(
     }
 }
 
-fn think(effort: Option<&str>) -> Result<Option<bool>, FieldError> {
+/// Whether a model that can reason aloud should, from the effort at `field`.
+pub(super) fn think(field: &str, effort: Option<&str>) -> Result<Option<bool>, FieldError> {
     match effort {
         None => Ok(None),
         Some("none") => Ok(Some(false)),
         Some("minimal" | "low" | "medium" | "high" | "xhigh") => Ok(Some(true)),
-        Some(_) => Err(FieldError::new(
-            "reasoning_effort",
-            "`reasoning_effort` must be `none`, `minimal`, `low`, `medium`, `high` or `xhigh`",
-        )),
+        Some(_) => {
+            let message = format!("`{field}` must be `none`, `minimal`, `low`, `medium`, `high` or `xhigh`");
+            Err(FieldError::new(field, message))
+        }
     }
 }
 
 fn format(format: Option<wire::ResponseFormat>) -> Result<Format, FieldError> {
     let Some(format) = format else { return Ok(Format::Text) };
-    let schema_at = |field: &str, schema: Value| {
-        if schema.is_object() {
-            Ok(Format::JsonSchema(schema))
-        } else {
-            Err(FieldError::new(field, format!("`{field}` must be a JSON Schema, an object")))
-        }
-    };
     match (format.kind.as_str(), format.json_schema, format.schema) {
         ("text", _, _) => Ok(Format::Text),
         ("json_object", _, None) => Ok(Format::JsonObject),
-        ("json_object", _, Some(schema)) => schema_at("response_format.schema", schema),
+        ("json_object", _, Some(schema)) => checks::schema("response_format.schema", schema),
         ("json_schema", Some(named), _) => {
             if !checks::name_ok(&named.name, false) {
                 let message = "`response_format.json_schema.name` must have 1 to 64 letters, digits, `_` or `-`";
                 return Err(FieldError::new("response_format.json_schema.name", message));
             }
-            schema_at("response_format.json_schema.schema", named.schema.unwrap_or_default())
+            checks::schema("response_format.json_schema.schema", named.schema.unwrap_or_default())
         }
         ("json_schema", None, _) => {
             Err(FieldError::new("response_format.json_schema", "`response_format.json_schema` is missing"))
@@ -134,37 +129,15 @@ fn tools(list: Vec<wire::Tool>) -> Result<Vec<Tool>, FieldError> {
 }
 
 fn tool_choice(choice: Option<wire::ToolChoice>, tools: &[Tool]) -> Result<ToolChoice, FieldError> {
-    let needs_tools = |choice: ToolChoice| {
-        if tools.is_empty() {
-            Err(FieldError::new("tool_choice", "`tool_choice` asks for a call, but there are no `tools`"))
-        } else {
-            Ok(choice)
-        }
-    };
     match choice {
         None => Ok(ToolChoice::Auto),
-        Some(wire::ToolChoice::Mode(mode)) => match mode.as_str() {
-            "auto" => Ok(ToolChoice::Auto),
-            "none" => Ok(ToolChoice::None),
-            // `any` is the same wish as some clients write it.
-            "required" | "any" => needs_tools(ToolChoice::Required),
-            _ => Err(FieldError::new(
-                "tool_choice",
-                "`tool_choice` must be `auto`, `none`, `required`, or an object that names a function",
-            )),
-        },
+        Some(wire::ToolChoice::Mode(mode)) => checks::tool_mode("tool_choice", &mode, tools),
         Some(wire::ToolChoice::Named(named)) => {
             let Some(function) = named.function.filter(|_| named.kind == "function") else {
                 let message = "`tool_choice` must be {\"type\": \"function\", \"function\": {\"name\": …}}";
                 return Err(FieldError::new("tool_choice", message));
             };
-            if tools.iter().any(|tool| tool.name == function.name) {
-                Ok(ToolChoice::Named(function.name))
-            } else {
-                let shown: String = function.name.chars().take(checks::MAX_NAME).collect();
-                let message = format!("`tool_choice` names `{shown}`, which is not among `tools`");
-                Err(FieldError::new("tool_choice.function.name", message))
-            }
+            checks::tool_named("tool_choice.function.name", &function.name, tools)
         }
     }
 }

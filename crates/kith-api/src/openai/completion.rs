@@ -67,6 +67,7 @@ pub(crate) fn completions(request: CompletionRequest) -> Result<Completions, Fie
     generate.options.logprobs = logprobs.and_then(|n| u8::try_from(n).ok());
     generate.format = options::one_format(Format::Text, request.grammar, request.regex)?;
     generate.keep_alive = checks::keep_alive(request.keep_alive)?;
+    generate.lora_adapter = checks::adapter(request.lora_adapter);
 
     let mut plan = Completions {
         generates: Vec::with_capacity(prompts.len() * n),

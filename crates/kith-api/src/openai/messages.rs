@@ -22,7 +22,7 @@ pub(super) fn messages(list: Vec<wire::Message>) -> Result<Vec<Message>, FieldEr
 }
 
 /// Templates want the tool's name with its outcome; OpenAI's clients send the call's id alone.
-fn name_of_call(earlier: &[Message], id: Option<&str>) -> Option<String> {
+pub(super) fn name_of_call(earlier: &[Message], id: Option<&str>) -> Option<String> {
     let calls = earlier.iter().rev().flat_map(|message| &message.tool_calls);
     calls.into_iter().find(|call| Some(call.id.as_str()) == id).map(|call| call.name.clone())
 }
@@ -94,7 +94,8 @@ fn content(field: &str, content: Option<wire::Content>, role: Role) -> Result<(S
     Ok((texts.join("\n"), images))
 }
 
-fn image(field: &str, url: &str) -> Result<Vec<u8>, FieldError> {
+/// An image in a `data:` URL.
+pub(super) fn image(field: &str, url: &str) -> Result<Vec<u8>, FieldError> {
     match checks::data_url(url) {
         Some(Ok(data)) => checks::image(field, data),
         Some(Err(why)) => Err(FieldError::new(field, format!("`{field}` {why}"))),

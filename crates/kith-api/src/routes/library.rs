@@ -7,7 +7,7 @@ use crate::{
     stream::{json_line, ndjson},
 };
 use axum::{Json, extract::State, http::StatusCode, response::Response};
-use kith_inference::LoadedModel;
+use kith_inference::{CloudModel, LoadedModel};
 use kith_models::{Model, Overrides};
 use kith_types::{Code, ModelName, Timestamp};
 use kith_wire::{
@@ -24,7 +24,7 @@ const PROGRESS: Duration = Duration::from_millis(100);
 fn details(model: &Model) -> Details {
     let architecture = &model.details.architecture;
     Details {
-        parent_model: String::new(),
+        parent_model: model.parent.clone().unwrap_or_default(),
         format: model.format.clone(),
         family: architecture.clone(),
         families: Some(vec![architecture.clone()]),
@@ -33,7 +33,7 @@ fn details(model: &Model) -> Details {
     }
 }
 
-/// The models in the library, the last changed first.
+/// The models in the library, the last changed first; those of cloud providers after them if `providers.list_models` is set.
 #[utoipa::path(get, path = "/api/tags", tag = "models", responses((status = 200, body = TagsResponse)))]
 pub async fn tags(State(app): State<Arc<App>>) -> Result<Json<TagsResponse>, ApiError> {
     let models = app.library.list().await?;
@@ -46,7 +46,22 @@ pub async fn tags(State(app): State<Arc<App>>) -> Result<Json<TagsResponse>, Api
         details: details(model),
         status: Some("available".into()),
     });
-    Ok(Json(TagsResponse { models: models.collect() }))
+    let cloud = app.providers.listed().await;
+    Ok(Json(TagsResponse { models: models.chain(cloud.iter().map(summary_elsewhere)).collect() }))
+}
+
+/// A cloud provider's model: nothing of it lies here, and what it is made of is not told.
+fn summary_elsewhere(model: &CloudModel) -> ModelSummary {
+    let name = format!("{}/{}", model.provider, model.id);
+    ModelSummary {
+        model: name.clone(),
+        name,
+        modified_at: model.created.unwrap_or_default().rfc3339(),
+        size: 0,
+        digest: String::new(),
+        details: Details::default(),
+        status: Some("remote".into()),
+    }
 }
 
 /// All that is known of one model.
@@ -68,11 +83,13 @@ pub async fn show(
     });
     Ok(Json(ShowResponse {
         license: model.license.clone().unwrap_or_default(),
-        modelfile: modelfile(&model),
-        parameters: parameters(&model),
+        modelfile: crate::ollama::show::modelfile(&model),
+        parameters: crate::ollama::show::parameters(&model),
         template: model.template.clone().or_else(|| model.details.chat_template.clone()).unwrap_or_default(),
         system: model.system.clone().unwrap_or_default(),
         details: details(&model),
+        messages: model.messages.iter().map(crate::ollama::create::shown).collect(),
+        requires: model.requires.clone(),
         model_info: metadata.model_info,
         tensors,
         capabilities: model.details.capabilities.clone(),
@@ -84,40 +101,15 @@ fn named(name: &str) -> Result<&str, ApiError> {
     if name.is_empty() { Err(ApiError::new(Code::InvalidRequest, "`model` is missing").with_field("model")) } else { Ok(name) }
 }
 
-/// One `name value` per line; text in JSON's quotes, lists one line each.
-fn parameters(model: &Model) -> String {
-    let mut lines = Vec::new();
-    for (name, value) in &model.parameters {
-        match value {
-            serde_json::Value::Array(values) => lines.extend(values.iter().map(|value| format!("{name:<30} {value}"))),
-            value => lines.push(format!("{name:<30} {value}")),
-        }
-    }
-    lines.join("\n")
-}
-
-fn modelfile(model: &Model) -> String {
-    let mut text = format!("# Modelfile of {}\nFROM {}\n", model.name, model.path.display());
-    let mut block = |word: &str, content: &Option<String>| {
-        if let Some(content) = content {
-            text.push_str(&format!("{word} \"\"\"{content}\"\"\"\n"));
-        }
-    };
-    block("TEMPLATE", &model.template);
-    block("SYSTEM", &model.system);
-    for line in parameters(model).lines() {
-        text.push_str(&format!("PARAMETER {line}\n"));
-    }
-    text
-}
-
 /// The models in memory.
 #[utoipa::path(get, path = "/api/ps", tag = "models", responses((status = 200, body = PsResponse)))]
 pub async fn ps(State(app): State<Arc<App>>) -> Result<Json<PsResponse>, ApiError> {
     let mut models = Vec::new();
     for loaded in app.inference.loaded() {
         // A model removed a moment ago is on its way out of memory too.
-        if let Ok(model) = app.library.resolve(&loaded.card.name).await {
+        // One with an adapter, `model+adapter`, is told by its model's particulars.
+        let base = loaded.card.name.split('+').next().unwrap_or_default();
+        if let Ok(model) = app.library.resolve(base).await {
             models.push(running(&model, &loaded));
         }
     }
@@ -126,8 +118,8 @@ pub async fn ps(State(app): State<Arc<App>>) -> Result<Json<PsResponse>, ApiErro
 
 fn running(model: &Model, loaded: &LoadedModel) -> RunningModel {
     RunningModel {
-        name: model.name.to_string(),
-        model: model.name.to_string(),
+        name: loaded.card.name.clone(),
+        model: loaded.card.name.clone(),
         size: loaded.memory.weights.saturating_add(loaded.memory.cache),
         digest: model.sha256.hex(),
         details: details(model),
@@ -154,7 +146,7 @@ fn parse_name(text: &str, field: &str) -> Result<ModelName, ApiError> {
         .map_err(|error: kith_types::ModelNameError| ApiError::new(Code::InvalidRequest, error.to_string()).with_field(field))
 }
 
-/// Takes a GGUF file on the node's own disk into the library. Answers lines of progress; the last has `model` or `error`.
+/// Takes a GGUF file on the node's own disk into the library, or the encoder in a folder of safetensors. Answers lines of progress; the last has `model` or `error`.
 #[utoipa::path(post, path = "/api/v1/models/import", tag = "models", request_body = ImportRequest,
     responses((status = 200, description = "Lines of JSON.", body = ImportProgress, content_type = "application/x-ndjson"),
               (status = 400, description = "A bad name, path or file.")))]
@@ -165,13 +157,22 @@ pub async fn import(State(app): State<Arc<App>>, Body(request): Body<ImportReque
     if !path.is_absolute() {
         return Err(bad_path(format!("`path` must be absolute; it is `{}`", request.path)));
     }
-    let file = tokio::fs::metadata(&path).await.map_err(|error| bad_path(format!("{}: {error}", request.path)))?;
-    if !file.is_file() {
-        return Err(bad_path(format!("{} is not a file", request.path)));
+    let unreadable = |error| bad_path(format!("{}: {error}", request.path));
+    let mut file = tokio::fs::metadata(&path).await.map_err(unreadable)?;
+    if !file.is_file() && !file.is_dir() {
+        return Err(bad_path(format!("{} is neither a file nor a folder", request.path)));
     }
-    let overrides =
-        Overrides { template: request.template, system: request.system, parameters: request.parameters, license: None };
-    let total = file.len();
+    if file.is_dir()
+        && let Ok(weights) = tokio::fs::metadata(path.join("model.safetensors")).await
+    {
+        // Nearly all of what the folder becomes.
+        file = weights;
+    }
+    let template = request.template.as_deref().map(crate::ollama::create::jinja).transpose()?;
+    crate::ollama::create::check(template.as_deref(), request.parameters.as_ref())?;
+    let overrides = Overrides { template, system: request.system, parameters: request.parameters, ..Overrides::default() };
+    // A folder's own length says nothing of what lies in it.
+    let total = if file.is_file() { file.len() } else { 0 };
     let (sender, mut completed) = tokio::sync::watch::channel(0u64);
     let (library, events) = (Arc::clone(&app.library), app.events.clone());
     let stream = async_stream::stream! {
@@ -190,7 +191,7 @@ pub async fn import(State(app): State<Arc<App>>, Body(request): Body<ImportReque
         let last = match outcome {
             Ok(model) => {
                 events.publish("model.imported", serde_json::json!({"model": model.name.to_string(), "size": model.size}));
-                ImportProgress { status: "success".into(), completed: total, total, model: Some(model.name.to_string()), ..ImportProgress::default() }
+                ImportProgress { status: "success".into(), completed: model.size, total: model.size, model: Some(model.name.to_string()), ..ImportProgress::default() }
             }
             Err(error) => {
                 let error = ApiError::from(error);

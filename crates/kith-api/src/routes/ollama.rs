@@ -23,8 +23,8 @@ use std::sync::Arc;
 async fn without_answer(app: &App, asked: &Asked) -> Result<String, ApiError> {
     let generate = &asked.generate;
     let card = match asked.intent {
-        Intent::Unload => app.inference.unload(&generate.model).await?.0,
-        _ => app.inference.load(&generate.model, generate.options.context, generate.keep_alive).await?.card,
+        Intent::Unload => app.inference.unload(&generate.called()).await?.0,
+        _ => app.inference.load(&generate.called(), generate.options.context, generate.keep_alive).await?.card,
     };
     Ok(card.name.clone())
 }

@@ -14,7 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream::SelectAll};
-use kith_inference::{Generate, InferenceError, Piece};
+use kith_inference::{CloudModel, Generate, InferenceError, Piece};
 use kith_models::Model as Stored;
 use kith_types::{Code, Family};
 use kith_wire::openai::{ChatCompletion, ChatCompletionRequest, Completion, CompletionRequest, Model, ModelList};
@@ -141,11 +141,17 @@ fn listed(model: &Stored) -> Model {
     Model::new(model.name.to_string(), model.modified.secs(), "library")
 }
 
-/// The models in the library.
+fn listed_elsewhere(model: &CloudModel) -> Model {
+    let created = model.created.map_or(0, |created| created.secs());
+    Model::new(format!("{}/{}", model.provider, model.id), created, model.provider)
+}
+
+/// The models in the library; those of cloud providers too if `providers.list_models` is set.
 #[utoipa::path(get, path = "/v1/models", tag = "inference", responses((status = 200, body = ModelList)))]
 pub async fn models(State(app): State<Arc<App>>) -> Result<Json<ModelList>, ApiError> {
     let models = app.library.list().await?;
-    Ok(Json(ModelList::new(models.iter().map(listed).collect())))
+    let cloud = app.providers.listed().await;
+    Ok(Json(ModelList::new(models.iter().map(listed).chain(cloud.iter().map(listed_elsewhere)).collect())))
 }
 
 /// One model of the library.

@@ -33,15 +33,16 @@ pub async fn root_head() -> StatusCode {
 #[utoipa::path(get, path = "/health", tag = "system", responses((status = 200, body = Health)))]
 pub async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     let stats = app.inference.stats();
+    let inference = app.inference.is_healthy();
     let mut services = Map::new();
-    services.insert("inference".into(), json!(true));
+    services.insert("inference".into(), json!(inference));
     services.insert("models_loaded".into(), json!(app.inference.loaded().len()));
     services.insert("prompts_running".into(), json!(stats.running));
     services.insert("p2p".into(), json!(false));
     services.insert("p2p_peers".into(), json!(0));
     services.insert("available_nodes".into(), json!(1));
     Json(Health {
-        status: "healthy".into(),
+        status: if inference { "healthy" } else { "degraded" }.into(),
         timestamp: app.clock.now().rfc3339(),
         version: app.build.version.clone(),
         node_id: app.node_id.to_string(),

@@ -53,6 +53,8 @@ fn capabilities_are_those_that_the_header_shows() {
     assert_eq!(of(middle.with("tokenizer.ggml.fim_suf_token_id", Value::U32(4))), ["completion", "insert"]);
     assert_eq!(of(tiny().with("llama.vision.block_count", Value::U32(4))), ["completion", "vision"]);
     assert_eq!(of(tiny().with("llama.pooling_type", Value::U32(1))), ["embedding"]);
+    let encoder = tiny().with("general.architecture", text("bert")).with("bert.context_length", Value::U32(512));
+    assert_eq!(of(encoder.without("tokenizer.chat_template")), ["embedding"], "encoders need no template and name no pooling");
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Changes of rows and bytes together. Each runs under one lock and to its end, whether or not its caller still waits.
 
-use super::{FORMAT, Inner, missing};
+use super::{FORMAT, Inner, policy};
 use crate::{Details, Model, ModelError, Overrides, gguf::Gguf};
-use kith_blobs::{Collected, Put};
+use kith_blobs::Put;
 use kith_store::ModelRow;
 use kith_types::{Blake3, ModelName};
 use tokio::task::spawn_blocking;
@@ -35,6 +35,9 @@ impl Inner {
             license: overrides.license.or_else(|| details.license.clone()),
             source,
             modified: self.clock.now(),
+            messages: serde_json::to_string(&overrides.messages.unwrap_or_default())?,
+            parent: overrides.parent,
+            requires: overrides.requires,
         };
         let written = self.write(&row).await;
         drop(put);
@@ -52,6 +55,8 @@ impl Inner {
         let removed = self.store.model_delete(key).await?;
         if let Some(row) = &removed {
             self.free(&row.blob).await;
+            // What was set for it goes with it; left behind by a crash it harms nobody.
+            self.store.setting_delete(&policy::setting(key)).await?;
         }
         Ok(removed)
     }
@@ -68,43 +73,7 @@ impl Inner {
         Ok(Some(row))
     }
 
-    /// Deletes rows without bytes, reads headers again whose description is of another release, and collects unnamed bytes.
-    pub(super) async fn clean(&self) -> Result<Collected, ModelError> {
-        let _changing = self.changes.lock().await;
-        for row in self.store.models().await? {
-            match self.whole(row.clone()).await {
-                Ok(_) => continue,
-                Err(ModelError::Damaged { .. }) => {}
-                Err(error) => return Err(error),
-            }
-            match self.mended(row.clone()).await {
-                Ok(row) => {
-                    self.store.model_put(&row).await?;
-                }
-                Err(ModelError::Damaged { .. } | ModelError::BadName(_) | ModelError::BadFile { .. }) => {
-                    tracing::warn!(name = row.name, "a model's bytes are missing or damaged; it is removed from the library");
-                    self.store.model_delete(&row.key).await?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let in_use = self.store.model_blobs().await?;
-        Ok(self.blobs.collect(&in_use).await?)
-    }
-
-    /// The row with its description read anew from its bytes.
-    async fn mended(&self, row: ModelRow) -> Result<ModelRow, ModelError> {
-        let damaged = || ModelError::Damaged { name: row.name.clone() };
-        if self.blobs.size(&row.blob).await.map_err(|error| missing(error, &row.name))? != row.size {
-            return Err(damaged());
-        }
-        let metadata = serde_json::to_string(&self.details(&row.blob).await?)?;
-        let row = ModelRow { metadata, ..row };
-        Model::of_row(row.clone(), &self.blobs)?;
-        Ok(row)
-    }
-
-    async fn details(&self, blob: &Blake3) -> Result<Details, ModelError> {
+    pub(super) async fn details(&self, blob: &Blake3) -> Result<Details, ModelError> {
         let file = self.blobs.open_blob(blob).await?;
         spawn_blocking(move || Ok(Details::of(&Gguf::read(file)?)?)).await?
     }
@@ -118,9 +87,11 @@ impl Inner {
     }
 
     /// Removes bytes that no row names. Failing is no reason to fail the change: it is written, and the next clean-up tries again.
-    async fn free(&self, blob: &Blake3) {
+    pub(super) async fn free(&self, blob: &Blake3) {
         let freed = async {
-            if !self.store.models_by_blob(blob).await?.is_empty() {
+            let uploaded = self.store.uploads().await?.iter().any(|upload| upload.blob == *blob);
+            let adapts = self.store.adapter_has(blob).await?;
+            if uploaded || adapts || !self.store.models_by_blob(blob).await?.is_empty() {
                 return Ok(());
             }
             self.in_use.release(blob).await;

@@ -103,7 +103,7 @@ async fn an_imported_model_is_listed_with_what_its_file_says() {
         template: Some("{{ messages }}".into()),
         system: Some("Be brief.".into()),
         parameters: json!({"temperature": 0.5}).as_object().cloned(),
-        license: None,
+        ..Overrides::default()
     };
     let mut seen = 0;
     let model = shelf.library.import(&path, name("Tiny:5"), overrides, |bytes| seen = bytes).await.unwrap();
@@ -318,4 +318,20 @@ async fn nothing_is_taken_from_defaults_that_were_not_given() {
     assert_eq!((&model.template, &model.system, &model.parameters), (&None, &None, &Map::new()));
     assert!(model.details.chat_template.is_some());
     assert_ne!(model.sha256, Sha256::from_bytes([0; 32]));
+}
+
+#[tokio::test]
+async fn a_folder_of_an_encoder_becomes_one_file_and_the_same_folder_the_same_file() {
+    let shelf = Shelf::new().await;
+    let folder = crate::convert::tests::Folder::new();
+    let import = |name: &'static str| shelf.library.import(folder.0.path(), name.parse().unwrap(), Overrides::default(), |_| ());
+    let model = import("mini").await.unwrap();
+    assert_eq!((model.format.as_str(), model.details.architecture.as_str()), ("gguf", "bert"));
+    assert_eq!(model.details.capabilities, ["embedding"]);
+    assert_eq!(fs::metadata(&model.path).unwrap().len(), model.size);
+    assert_eq!(import("again").await.unwrap().blob, model.blob);
+    assert_eq!(shelf.blob_files(), 1);
+    fs::remove_file(folder.0.path().join("config.json")).unwrap();
+    assert!(matches!(import("broken").await.unwrap_err(), ModelError::BadFile { .. }));
+    assert_eq!((shelf.names().await.len(), shelf.blob_files()), (2, 1));
 }

@@ -35,6 +35,12 @@ pub struct ModelRow {
     pub source: String,
     /// When this row was last written.
     pub modified: Timestamp,
+    /// Messages that open its conversations, a JSON list of `{"role", "content"}`.
+    pub messages: String,
+    /// The model it was made from.
+    pub parent: Option<String>,
+    /// The release that it asks for.
+    pub requires: Option<String>,
 }
 
 fn model(row: &SqliteRow) -> Result<ModelRow, StoreError> {
@@ -53,6 +59,9 @@ fn model(row: &SqliteRow) -> Result<ModelRow, StoreError> {
         license: row.try_get("license")?,
         source: row.try_get("source")?,
         modified: Timestamp::from_ms(row.try_get("modified")?),
+        messages: row.try_get("messages")?,
+        parent: row.try_get("parent")?,
+        requires: row.try_get("requires")?,
     })
 }
 
@@ -69,7 +78,8 @@ impl Store {
         let replaced = by_key(&mut transaction, &row.key).await?;
         sqlx::query(
             "INSERT OR REPLACE INTO models (key, name, blob, sha256, size, format, metadata, template, system, parameters, license, \
-             source, modified) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+             source, modified, messages, parent, requires) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         )
         .bind(&row.key)
         .bind(&row.name)
@@ -84,6 +94,9 @@ impl Store {
         .bind(&row.license)
         .bind(&row.source)
         .bind(row.modified.ms())
+        .bind(&row.messages)
+        .bind(&row.parent)
+        .bind(&row.requires)
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -108,10 +121,19 @@ impl Store {
         row.as_ref().map(model).transpose()
     }
 
-    /// The blobs that some row names.
+    /// The blobs that some row names, of models and of adapters.
     pub async fn model_blobs(&self) -> Result<HashSet<Blake3>, StoreError> {
-        let rows = sqlx::query("SELECT DISTINCT blob FROM models").fetch_all(self.reads()).await?;
+        let rows = sqlx::query("SELECT blob FROM models UNION SELECT blob FROM adapters").fetch_all(self.reads()).await?;
         rows.iter().map(|row| Ok(Blake3::from_bytes(bytes32(row, "blob")?))).collect()
+    }
+
+    /// The bytes of this SHA-256 that some row names: their name here, and their number.
+    pub async fn model_bytes(&self, sha256: &Sha256) -> Result<Option<(Blake3, u64)>, StoreError> {
+        let row = sqlx::query("SELECT * FROM models WHERE sha256 = ?1 LIMIT 1")
+            .bind(sha256.as_bytes().as_slice())
+            .fetch_optional(self.reads())
+            .await?;
+        Ok(row.as_ref().map(model).transpose()?.map(|row| (row.blob, row.size)))
     }
 
     /// Every row that names `blob`, in the order of their keys.
@@ -144,6 +166,9 @@ mod tests {
             license: Some("Apache-2.0".to_owned()),
             source: "/tmp/a.gguf".to_owned(),
             modified: Timestamp::from_ms(i64::from(byte)),
+            messages: r#"[{"role":"user","content":"hi"}]"#.to_owned(),
+            parent: Some("b:latest".to_owned()),
+            requires: None,
         }
     }
 
@@ -187,6 +212,15 @@ mod tests {
         store.model_put(&sample("a:latest", 1)).await.unwrap();
         assert_eq!(store.model_delete("a:latest").await.unwrap(), Some(sample("a:latest", 1)));
         assert_eq!(store.model_delete("a:latest").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_found_by_the_digest_hubs_know_them_by() {
+        let (_folder, store) = temporary().await;
+        store.model_put(&sample("a:x", 1)).await.unwrap();
+        let found = store.model_bytes(&Sha256::from_bytes([2; 32])).await.unwrap();
+        assert_eq!(found, Some((Blake3::from_bytes([1; 32]), 1 << 40)));
+        assert_eq!(store.model_bytes(&Sha256::from_bytes([1; 32])).await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! The library's bodies: tags, show, ps, delete; and the version.
 
-use super::either;
+use super::{Message, either};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -91,6 +91,12 @@ pub struct ShowResponse {
     pub system: String,
     /// What kind of model it is.
     pub details: Details,
+    /// Messages that open every conversation with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Message>,
+    /// The release of Ollama its maker asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
     /// The metadata of its file; long lists are null unless `verbose`.
     #[schema(value_type = Object)]
     pub model_info: Map<String, Value>,

@@ -58,6 +58,9 @@ pub struct GenerateRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 20)]
     pub top_logprobs: Option<i64>,
+    /// Extra: the id of a registered adapter (LoRA) that the model answers with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora_adapter: Option<String>,
 }
 
 impl GenerateRequest {
@@ -105,6 +108,9 @@ pub struct ChatRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 20)]
     pub top_logprobs: Option<i64>,
+    /// Extra: the id of a registered adapter (LoRA) that the model answers with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora_adapter: Option<String>,
 }
 
 impl ChatRequest {

@@ -102,6 +102,9 @@ pub struct ChatCompletionRequest {
     /// Extra: how long the model stays loaded afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<KeepAlive>,
+    /// Extra: the id of a registered adapter (LoRA) that the model answers with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora_adapter: Option<String>,
     /// The deprecated form of `tools`; refused, because its answers have another shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub functions: Option<Value>,

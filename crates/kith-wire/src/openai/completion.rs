@@ -88,6 +88,9 @@ pub struct CompletionRequest {
     /// Extra: how long the model stays loaded afterwards.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_alive: Option<KeepAlive>,
+    /// Extra: the id of a registered adapter (LoRA) that the model answers with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lora_adapter: Option<String>,
 }
 
 /// What a legacy completion continues.

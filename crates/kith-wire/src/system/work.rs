@@ -25,7 +25,7 @@ pub struct Envelope {
 /// Takes a model file on the node's own disk into the library.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ImportRequest {
-    /// The file's absolute path.
+    /// The absolute path of a GGUF file, or of a folder with an encoder's safetensors.
     pub path: String,
     /// The name it shall have, `family:tag`.
     pub name: String,

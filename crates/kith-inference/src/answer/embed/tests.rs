@@ -1,0 +1,132 @@
+//! Embedding on the scripted engine.
+
+use super::*;
+use crate::{Bounds, Catalogue, Generate, InferenceParts, Prompt};
+use kith_engine::{ModelFormat, ModelSpec, scripted::ScriptedEngine};
+use kith_events::Events;
+use kith_types::{Clock, SystemClock};
+use serde_json::Map;
+use std::sync::atomic::Ordering;
+
+/// Knows a model for every architecture, by its name.
+struct Anything;
+
+#[async_trait::async_trait]
+impl Catalogue for Anything {
+    async fn find(&self, name: &str) -> Result<Arc<ModelCard>, InferenceError> {
+        Ok(Arc::new(ModelCard {
+            name: name.into(),
+            version: "1".into(),
+            spec: ModelSpec {
+                name: name.into(),
+                path: "nowhere".into(),
+                format: ModelFormat::Gguf,
+                architecture: name.into(),
+                size_bytes: 1,
+                context: None,
+                parallel: 1,
+            },
+            context_length: 2048,
+            template: None,
+            bos: None,
+            eos: None,
+            add_bos: false,
+            system: None,
+            parameters: Map::new(),
+            vision: false,
+            messages: Vec::new(),
+        }))
+    }
+}
+
+fn inference(engine: &ScriptedEngine) -> Arc<Inference> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Inference::new(InferenceParts {
+        engines: vec![Arc::new(engine.clone())],
+        catalogue: Arc::new(Anything),
+        bounds: Bounds { memory: 1 << 30, parallel: 1, context: 2048, keep_alive: KeepAlive::Forever },
+        clock: Arc::clone(&clock),
+        events: Events::new(clock),
+        random: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
+        providers: None,
+    })
+}
+
+fn asking(model: &str, inputs: Vec<EmbedInput>) -> Embed {
+    Embed { model: model.into(), inputs, truncate: true, dimensions: None, context: None, keep_alive: None }
+}
+
+fn text(text: &str) -> EmbedInput {
+    EmbedInput::Text(text.into())
+}
+
+#[tokio::test]
+async fn texts_get_their_vectors_and_are_counted() {
+    let engine = ScriptedEngine::saying("");
+    let inference = inference(&engine);
+    let done = inference.embed(asking("bert", vec![text("a b"), text("c"), text("a b")])).await.unwrap();
+    assert_eq!((done.vectors.len(), done.tokens, done.card.name.as_str()), (3, 5, "bert"));
+    assert_eq!(done.vectors[0], done.vectors[2]);
+    let stats = inference.stats();
+    assert_eq!((stats.prompts, stats.finished, stats.prompt_tokens, stats.running), (1, 1, 5, 0));
+    assert_eq!(inference.loaded()[0].card.name, "bert");
+    let again = inference.embed(asking("bert", vec![EmbedInput::Tokens(vec![0, 1])])).await.unwrap();
+    assert_eq!((again.load, &again.vectors[0]), (Duration::ZERO, &done.vectors[0]));
+    assert_eq!(engine.counters().loads.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn without_texts_the_model_is_only_loaded_or_unloaded() {
+    let engine = ScriptedEngine::saying("");
+    let inference = inference(&engine);
+    let done = inference.embed(asking("bert", Vec::new())).await.unwrap();
+    assert_eq!((done.vectors.len(), done.tokens, inference.loaded().len()), (0, 0, 1));
+    let gone = Embed { keep_alive: Some(KeepAlive::For(Duration::ZERO)), ..asking("bert", Vec::new()) };
+    inference.embed(gone.clone()).await.unwrap();
+    assert_eq!(inference.loaded().len(), 0);
+    inference.embed(gone).await.unwrap();
+    assert_eq!(engine.counters().loads.load(Ordering::Relaxed), 1, "what is not loaded is not loaded to be unloaded");
+}
+
+#[tokio::test]
+async fn neither_kind_of_model_does_the_others_work_nor_is_loaded_for_it() {
+    let engine = ScriptedEngine::saying("yes");
+    let inference = inference(&engine);
+    let refused = inference.embed(asking("llama", vec![text("a")])).await.unwrap_err();
+    assert!(matches!(&refused, InferenceError::UnsupportedByModel(why) if why.contains("does not embed")), "{refused}");
+    let refused = inference.generate(Generate::new("bert", Prompt::Raw("a".into()))).await.err().unwrap();
+    assert!(matches!(&refused, InferenceError::UnsupportedByModel(why) if why.contains("writes no answers")), "{refused}");
+    assert_eq!(engine.counters().loads.load(Ordering::Relaxed), 0);
+    assert_eq!(inference.stats().failed, 2);
+}
+
+#[tokio::test]
+async fn requests_beyond_the_bounds_are_refused_by_field() {
+    let inference = inference(&ScriptedEngine::saying(""));
+    let field = async |request: Embed| match inference.embed(request).await {
+        Err(InferenceError::Invalid { field, .. }) => field,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(inference.embed(asking("bert", vec![text("a"); MAX_EMBED_INPUTS])).await.unwrap().vectors.len(), MAX_EMBED_INPUTS);
+    assert_eq!(field(asking("bert", vec![text("a"); MAX_EMBED_INPUTS + 1])).await, "input");
+    let half = "x".repeat(MAX_EMBED_BYTES / 2);
+    assert_eq!(inference.embed(asking("bert", vec![text(&half), text(&half)])).await.unwrap().vectors.len(), 2);
+    assert_eq!(field(asking("bert", vec![text(&half), text(&half), text("x")])).await, "input");
+    assert_eq!(field(asking("bert", vec![EmbedInput::Tokens(vec![0; MAX_EMBED_BYTES / 4 + 1])])).await, "input");
+    assert_eq!(field(Embed { dimensions: Some(0), ..asking("bert", vec![text("a")]) }).await, "dimensions");
+    assert_eq!(field(Embed { dimensions: Some(9), ..asking("bert", vec![text("a")]) }).await, "dimensions");
+    let long = Embed { truncate: false, ..asking("bert", vec![text(&"a ".repeat(3000))]) };
+    assert!(matches!(inference.embed(long).await, Err(InferenceError::ContextExceeded { window: 2048, .. })));
+}
+
+#[tokio::test]
+async fn a_dropped_request_leaves_its_place_to_the_next() {
+    let engine = ScriptedEngine::saying("").with_pace(Duration::from_millis(20));
+    let inference = inference(&engine);
+    let many = inference.embed(asking("bert", vec![text("a"); 1000]));
+    assert!(tokio::time::timeout(Duration::from_millis(60), many).await.is_err());
+    inference.embed(asking("bert", vec![text("a")])).await.unwrap();
+    let stats = inference.stats();
+    assert_eq!((stats.cancelled, stats.finished, stats.running), (1, 1, 0));
+    assert_eq!(engine.counters().running.load(Ordering::Relaxed), 0);
+}

@@ -1,0 +1,163 @@
+//! One large file: asked for from where the last attempt ended, until it is whole and has its digest.
+
+use super::{
+    Inner,
+    item::{Phase, Progress},
+    plan::Wanted,
+    range::range,
+    retry::Tries,
+};
+use crate::{
+    SourceError,
+    hub::linked_digest,
+    web::{self, host_of},
+};
+use kith_blobs::{BlobError, Partial, Put};
+use reqwest::{Response, StatusCode, header};
+
+/// The number of the large file among an item's files.
+pub const FILE: usize = 0;
+
+/// What one file's attempts have in common.
+struct Attempts<'a> {
+    inner: &'a Inner,
+    progress: &'a Progress,
+    wanted: &'a Wanted,
+    /// The version that was being sent.
+    etag: Option<String>,
+    /// Whether bytes of an earlier request are part of what is there.
+    continued: bool,
+    /// Bytes that came, over all attempts.
+    came: u64,
+}
+
+/// Fetches the file and verifies it.
+pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted) -> Result<Put, SourceError> {
+    let mut attempts = Attempts { inner, progress, wanted, etag: None, continued: false, came: 0 };
+    let (mut tries, mut afresh) = (Tries::default(), false);
+    loop {
+        let before = attempts.came;
+        match attempts.once().await {
+            // Bytes of different attempts may not belong together; those of one do. That is tried once.
+            Err(SourceError::WrongDigest { .. }) if attempts.continued && !afresh => {
+                tracing::warn!(label = wanted.label, "the pieces of a download do not fit together; it begins again");
+                afresh = true;
+                attempts.etag = None;
+            }
+            Err(error) => {
+                if attempts.came > before {
+                    tries.progressed();
+                }
+                pause(inner, progress, &mut tries, error).await?;
+            }
+            done => return done,
+        }
+        progress.phase(Phase::Moving);
+    }
+}
+
+/// Waits before the next try, if there is one.
+pub async fn pause(inner: &Inner, progress: &Progress, tries: &mut Tries, error: SourceError) -> Result<(), SourceError> {
+    let said = error.to_string();
+    let pause = tries.next(error, &inner.bounds, &inner.random)?;
+    let notice = format!("{said}; trying again in {} s", pause.as_secs_f64().ceil());
+    tracing::debug!(notice, "a download waits");
+    progress.waits(notice);
+    tokio::time::sleep(pause).await;
+    progress.goes_on();
+    Ok(())
+}
+
+impl Attempts<'_> {
+    async fn once(&mut self) -> Result<Put, SourceError> {
+        let mut partial = self.inner.blobs.partial(&self.wanted.key, self.wanted.size).await?;
+        if partial.size() > self.wanted.size {
+            partial.restart().await?;
+        }
+        self.continued = partial.size() > 0;
+        self.progress.at(FILE, partial.size());
+        if partial.size() < self.wanted.size {
+            self.continue_from(&mut partial).await?;
+        }
+        self.progress.phase(Phase::Verifying);
+        Ok(partial.complete(self.wanted.expect).await?)
+    }
+
+    async fn continue_from(&mut self, partial: &mut Partial) -> Result<(), SourceError> {
+        let (from, size) = (partial.size(), self.wanted.size);
+        let answer = self.wanted.origin.open(self.inner, from, self.etag.as_deref()).await?;
+        let linked = linked_digest(&answer);
+        let response = answer.response;
+        let host = host_of(response.url());
+        let broken = |reason: &str| SourceError::Broken { host: host.clone(), reason: reason.to_owned() };
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {
+                let range = response.headers().get(header::CONTENT_RANGE).and_then(|text| range(text.to_str().ok()?));
+                if !range.is_some_and(|(first, total)| first == from && total.is_none_or(|total| total == size)) {
+                    // Nothing of it can be trusted; the next try asks for everything.
+                    self.restart(partial).await?;
+                    return Err(broken("it sent other bytes than it was asked for"));
+                }
+            }
+            StatusCode::OK => {
+                if response.content_length().is_some_and(|length| length != size) {
+                    return Err(SourceError::unexpected(host, format!("the file is not of the {size} bytes announced")));
+                }
+                if from > 0 {
+                    self.restart(partial).await?;
+                }
+            }
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                self.restart(partial).await?;
+                return Err(broken("it does not have the bytes it was asked for"));
+            }
+            _ => {
+                let refusal = web::refusal(response, &format!("`{}`", self.wanted.label), self.inner.now()).await;
+                return Err(self.wanted.origin.explained(self.inner, refusal));
+            }
+        }
+        if let (Some(linked), Some(expected)) = (linked, self.wanted.expect)
+            && linked != expected
+        {
+            return Err(SourceError::unexpected(host, "the file changed since it was listed"));
+        }
+        self.etag = response.headers().get(header::ETAG).and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
+        self.take(partial, response).await
+    }
+
+    async fn take(&mut self, partial: &mut Partial, mut response: Response) -> Result<(), SourceError> {
+        let url = response.url().clone();
+        loop {
+            let chunk = match response.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) => {
+                    partial.flush().await?;
+                    return Err(web::broken(&url, &error));
+                }
+            };
+            match partial.write(&chunk).await {
+                Err(BlobError::TooLarge { .. }) => {
+                    self.restart(partial).await?;
+                    return Err(SourceError::unexpected(host_of(&url), "it sent more bytes than announced"));
+                }
+                written => written?,
+            }
+            self.came += chunk.len() as u64;
+            self.progress.moved(FILE, chunk.len() as u64);
+        }
+        partial.flush().await?;
+        if partial.size() < self.wanted.size {
+            return Err(SourceError::Broken { host: host_of(&url), reason: "the bytes ended too early".to_owned() });
+        }
+        Ok(())
+    }
+
+    async fn restart(&mut self, partial: &mut Partial) -> Result<(), SourceError> {
+        partial.restart().await?;
+        self.continued = false;
+        self.etag = None;
+        self.progress.at(FILE, 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! What a download will fetch, asked of its source.
+
+use super::Inner;
+use crate::{
+    Overrides, SourceError,
+    hub::HubFile,
+    reference::{Place, Reference},
+    registry::{Brought, Descriptor, Repository, Texts},
+    web::Answer,
+};
+use kith_types::Sha256;
+use sha2::Digest;
+
+/// The large file of a model, and its texts.
+pub struct Plan {
+    pub weights: Wanted,
+    pub texts: Vec<(String, Descriptor)>,
+    /// Where it comes from, as the library keeps it.
+    pub source: String,
+    repository: Option<Repository>,
+}
+
+/// A large file.
+pub struct Wanted {
+    pub origin: Origin,
+    /// Stands for its bytes: their digest, or one of the place where that is not known.
+    pub key: Sha256,
+    pub expect: Option<Sha256>,
+    pub size: u64,
+    pub label: String,
+}
+
+/// Where a large file is.
+pub enum Origin {
+    Hub { repo: String, path: String },
+    Registry { repository: Repository, digest: Sha256 },
+}
+
+/// Asks the source what there is.
+pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Result<Plan, SourceError> {
+    match &reference.place {
+        Place::Hub { repo, choice } => {
+            let HubFile { path, size, sha256 } = inner.hub.choose(repo, choice).await?;
+            let source = format!("hf.co/{repo}/{path}");
+            let key = sha256.unwrap_or_else(|| Sha256::from_bytes(sha2::Sha256::digest(format!("{source} {size}")).into()));
+            let label = path.clone();
+            let origin = Origin::Hub { repo: repo.clone(), path };
+            let weights = Wanted { origin, key, expect: sha256, size, label };
+            Ok(Plan { weights, texts: Vec::new(), source, repository: None })
+        }
+        Place::Registry { host, path, tag } => {
+            let repository = inner.registry.repository(host.as_ref(), path, insecure)?;
+            let manifest = inner.registry.manifest(&repository, tag).await?;
+            let Brought { model, texts, left } = Brought::of(&repository.host(), &manifest)?;
+            if !left.is_empty() {
+                tracing::info!(model = %reference.name, left = left.join(", "), "the model brings layers that are not taken");
+            }
+            let source = format!("{}/{path}:{tag}", repository.host());
+            let origin = Origin::Registry { repository: repository.clone(), digest: model.digest };
+            let weights =
+                Wanted { origin, key: model.digest, expect: Some(model.digest), size: model.size, label: "model".to_owned() };
+            Ok(Plan { weights, texts, source, repository: Some(repository) })
+        }
+    }
+}
+
+/// Where a reference leads, for people.
+pub fn source_of(inner: &Inner, reference: &Reference) -> String {
+    match &reference.place {
+        Place::Hub { repo, .. } => format!("{}/{repo}", inner.hub.host()),
+        Place::Registry { host, path, tag } => match inner.registry.repository(host.as_ref(), path, false) {
+            Ok(repository) => format!("{}/{path}:{tag}", repository.host()),
+            Err(_) => format!("{path}:{tag}"),
+        },
+    }
+}
+
+impl Plan {
+    /// The texts, fetched and verified. `told` hears of each that is there, by its place among them.
+    pub async fn overrides(&self, inner: &Inner, told: impl Fn(usize)) -> Result<Overrides, SourceError> {
+        let mut texts = Texts::default();
+        let Some(repository) = &self.repository else { return Ok(texts.overrides()) };
+        for (at, (kind, descriptor)) in self.texts.iter().enumerate() {
+            let bytes = inner.registry.small(repository, descriptor, crate::registry::MAX_TEXT).await?;
+            texts.add(&repository.host(), kind, bytes)?;
+            told(at);
+        }
+        if !texts.left.is_empty() {
+            // The file has a template of its own; opening messages have no place yet.
+            tracing::info!(source = self.source, left = texts.left.join(", "), "texts of the model that are not taken");
+        }
+        Ok(texts.overrides())
+    }
+}
+
+impl Origin {
+    /// Asks for the bytes from `from` on. Any final status is an answer.
+    pub async fn open(&self, inner: &Inner, from: u64, etag: Option<&str>) -> Result<Answer, SourceError> {
+        match self {
+            Self::Hub { repo, path } => inner.hub.web().send(inner.hub.download(repo, path)?.from(from, etag)).await,
+            Self::Registry { repository, digest } => {
+                inner.registry.send(repository, crate::registry::Act::Pull, repository.blob(digest).from(from, etag)).await
+            }
+        }
+    }
+
+    /// Says more of a refusal where the source says little.
+    pub fn explained(&self, inner: &Inner, error: SourceError) -> SourceError {
+        match self {
+            Self::Hub { .. } => inner.hub.explained(error),
+            Self::Registry { .. } => error,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Taking a folder of safetensors into the library, as the one GGUF file that it makes.
+
+use super::Library;
+use crate::{
+    Model, ModelError, Overrides,
+    convert::{Conversion, piped},
+};
+use kith_types::ModelName;
+use std::{path::Path, sync::Arc};
+use tokio::task::spawn_blocking;
+
+impl Library {
+    /// Takes the encoder in the folder `path`, on the terms of [`Library::import`].
+    pub(super) async fn import_folder(
+        &self,
+        path: &Path,
+        name: ModelName,
+        overrides: Overrides,
+        progress: impl FnMut(u64) + Send,
+    ) -> Result<Model, ModelError> {
+        let folder = path.to_owned();
+        let conversion = spawn_blocking(move || Conversion::of(&folder)).await??;
+        let size = conversion.size();
+        let put = self.inner.blobs.put(piped(conversion), None, size, progress).await?;
+        if put.size != size {
+            let hash = put.hash;
+            drop(put);
+            self.inner.blobs.remove(&hash).await?;
+            return Err(ModelError::BadFile { reason: format!("{} changed while it was read", path.display()) });
+        }
+        let (inner, source) = (Arc::clone(&self.inner), path.display().to_string());
+        tokio::spawn(async move { inner.add(put, name, overrides, source).await }).await?
+    }
+}
