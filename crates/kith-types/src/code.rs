@@ -77,8 +77,6 @@ codes! {
     UnsupportedPlatform = "UNSUPPORTED_PLATFORM" => 501,
     /// The engine failed on this request.
     EngineFailed = "ENGINE_FAILED" => 500,
-    /// Somebody this node asked (a feed, a hub, a provider) did not answer, or not as it should.
-    UpstreamFailed = "UPSTREAM_FAILED" => 502,
     /// Too much is waiting; try again after `Retry-After`.
     Overloaded = "OVERLOADED" => 503,
     /// The model does not fit the memory that may be used.
