@@ -54,7 +54,7 @@ impl State {
         let system = self.system.get_or_insert_with(|| {
             let mut system = System::new();
             refresh(&mut system);
-            std::thread::sleep(sysinfo::MINIMUM_CPU_UPDATE_INTERVAL);
+            std::thread::park_timeout(sysinfo::MINIMUM_CPU_UPDATE_INTERVAL);
             system
         });
         refresh(system);

@@ -60,12 +60,12 @@ fn cost() -> Cost {
 }
 
 /// Text of a piece. Reasoning is not part of the answer.
-fn text_of(piece: Piece) -> Result<String, Done> {
+fn text_of(piece: Piece) -> Result<String, Box<Done>> {
     match piece {
         Piece::Text { text, .. } => Ok(text),
         Piece::Reasoning(_) => Ok(String::new()),
         Piece::ToolCall(call) => Ok(call.arguments.to_string()),
-        Piece::Done(done) => Err(done),
+        Piece::Done(done) => Err(Box::new(done)),
     }
 }
 

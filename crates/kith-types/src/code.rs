@@ -89,8 +89,6 @@ codes! {
     ShuttingDown = "SHUTTING_DOWN" => 503,
     /// The disk or the quota is full.
     StorageFull = "STORAGE_FULL" => 507,
-    /// Somebody whom the node asked refused, failed, or answered nonsense.
-    UpstreamFailed = "UPSTREAM_FAILED" => 502,
     /// Somebody whom the node asked did not answer in time.
     UpstreamTimeout = "UPSTREAM_TIMEOUT" => 504,
     /// The hub or registry refuses, or wants other credentials.
