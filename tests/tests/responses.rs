@@ -210,7 +210,8 @@ async fn cancelling_and_deleting_stop_the_work() {
     let started = node.post_json("/v1/responses", ask(json!({"background": true}))).await;
     let id = started["id"].as_str().unwrap();
     reaches(&node, id, "in_progress").await;
-    let cancel = || node.post_json(&format!("/v1/responses/{id}/cancel"), json!({}));
+    let path = format!("/v1/responses/{id}/cancel");
+    let cancel = || node.post_json(&path, json!({}));
     let cancelled = cancel().await;
     assert_eq!(cancelled["status"], "cancelled");
     eventually("the engine stops", idle).await;

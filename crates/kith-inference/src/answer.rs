@@ -43,7 +43,7 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 pub struct Answer {
     /// The model that answers, under its full name.
     pub card: Arc<ModelCard>,
-    /// Tokens of the prompt.
+    /// Tokens of the prompt; 0 where a provider counts them, which tells at the end.
     pub prompt: u32,
     /// Its pieces.
     pub pieces: Pieces,
@@ -196,15 +196,19 @@ impl Inference {
 
     /// The model of this name, without loading it.
     pub async fn find(&self, model: &str) -> Result<Arc<ModelCard>, InferenceError> {
-        self.catalogue.find(model).await
+        match self.elsewhere(model).await? {
+            Some(_) => Ok(Arc::new(ModelCard::elsewhere(model))),
+            None => self.catalogue.find(model).await,
+        }
     }
 
     /// How many tokens the prompt of this request has. Loads the model, which alone knows its tokens.
     pub async fn count(&self, request: &Generate) -> Result<u32, InferenceError> {
-        let card = self.catalogue.find(&request.model).await?;
+        let card = self.at_home(&request.model).await?;
+        self.residency.must_generate(&card)?;
         tools::validate(&request.tools, &request.tool_choice)?;
-        let (used, _load) = self.residency.get(card, request.options.context, request.keep_alive).await?;
-        Ok(lay_out(request, &used, &*self.clock).await?.tokens)
+        let (used, _load) = self.residency.get(Arc::clone(&card), request.options.context, request.keep_alive).await?;
+        Ok(lay_out(request, &used, &card, &*self.clock).await?.tokens)
     }
 
     /// Begins an answer. What is wrong with the request is told here, before the first piece.

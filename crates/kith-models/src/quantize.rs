@@ -33,7 +33,8 @@ pub fn read_source(kind: GgmlType, bytes: &[u8], out: &mut Vec<f32>) {
 /// Quantises whole blocks of `weights` to `kind`, onto the end of `out`. What does not fill a block is left out. `None` if `kind` is
 /// no target.
 pub fn quantize(kind: GgmlType, weights: &[f32], out: &mut Vec<u8>) -> Option<()> {
-    let super_block: Option<fn(&[f32; SUPER_BLOCK], &mut Vec<u8>)> = match kind {
+    type Block<const N: usize> = fn(&[f32; N], &mut Vec<u8>);
+    let super_block: Option<Block<SUPER_BLOCK>> = match kind {
         GgmlType::Q4_K => Some(super_blocks::q4_k),
         GgmlType::Q5_K => Some(super_blocks::q5_k),
         GgmlType::Q6_K => Some(super_blocks::q6_k),
@@ -43,7 +44,7 @@ pub fn quantize(kind: GgmlType, weights: &[f32], out: &mut Vec<u8>) -> Option<()
         weights.as_chunks::<SUPER_BLOCK>().0.iter().for_each(|weights| block(weights, out));
         return Some(());
     }
-    let block: fn(&[f32; BLOCK], &mut Vec<u8>) = match kind {
+    let block: Block<BLOCK> = match kind {
         GgmlType::Q8_0 => q8_0,
         GgmlType::Q5_1 => q5_1,
         GgmlType::Q5_0 => q5_0,

@@ -174,8 +174,8 @@ pub struct Config {
     pub key_provider: KeyProvider,
     /// Keys of cloud providers that the environment has, by the provider's name; none unless `providers.env` allows it.
     pub provider_keys: Vec<(String, Secret)>,
-    /// Whether those keys are taken from the environment.
-    pub providers_from_env: bool,
+    /// Whether keys of cloud providers are read from the environment.
+    pub provider_keys_from_env: bool,
     /// Whether lists of models have the cloud providers' models too.
     pub list_cloud_models: bool,
     /// Where models come from.
@@ -306,10 +306,10 @@ impl Config {
             key_provider: provider
                 .parse()
                 .map_err(|_| value("keys.provider", format!("`{provider}` is not `auto` or `file`")))?,
-            provider_keys: if file.providers.env { provider_keys(env)? } else { Vec::new() },
-            providers_from_env: file.providers.env,
+            provider_keys: if file.providers.env { provider_keys(&env)? } else { Vec::new() },
+            provider_keys_from_env: file.providers.env,
             list_cloud_models: file.providers.list_models,
-            sources: sources(file.sources, env),
+            sources: sources(file.sources, &env),
             browse_roots: file.browse.roots.map(absolute).transpose()?,
             schedule: Schedule::from_table(&file.schedule)?,
             update: UpdateConfig::from_table(&file.update, env("KITH_UPDATE_FEED"))?,

@@ -4,8 +4,8 @@ use crate::{
     config::{Config, ConfigError},
     live_config::{LiveConfig, Reach},
     ports::{InferenceHolds, LibraryCatalogue},
-    provider_keys::SealedKeys,
     probe::NodeProbe,
+    provider_keys::SealedKeys,
     record::NodeRecord,
     update::FeedUpdates,
 };
@@ -266,6 +266,8 @@ impl Node {
         let home = std::env::home_dir();
         let roots = config.browse_roots.clone();
         let secrets = [config.admin_token.as_deref(), config.mesh_token.as_deref(), Some(admin_token.token())];
+        let registry_password = config.sources.registry_credentials.as_ref().map(|(_, password)| password.as_str());
+        let secrets = secrets.into_iter().chain([config.sources.hub_token.as_deref(), registry_password]);
         let (system, audited) = System::open(SystemParts {
             store: store.clone(),
             events: events.clone(),
@@ -275,7 +277,7 @@ impl Node {
             data_dir: config.data_dir.clone(),
             browse_roots: roots.unwrap_or_else(|| kith_system::default_roots(home.as_deref())),
             home,
-            secrets: secrets.into_iter().flatten().map(|secret| secret.to_owned().into()).collect(),
+            secrets: secrets.flatten().map(|secret| secret.to_owned().into()).collect(),
             plain: vec![identity.node_id().to_string()],
         })
         .await?;

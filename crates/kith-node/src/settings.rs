@@ -61,7 +61,7 @@ pub(crate) const SETTINGS: &[Known] = &[
     known("keys.provider", &["KITH_KEY_PROVIDER"], false, |c| {
         json!(if c.key_provider == KeyProvider::File { "file" } else { "auto" })
     }),
-    known("providers.env", &[], false, |c| json!(c.providers_from_env)),
+    known("providers.env", &[], false, |c| json!(c.provider_keys_from_env)),
     known("providers.list_models", &[], false, |c| json!(c.list_cloud_models)),
     known("sources.hf_endpoint", &["HF_ENDPOINT"], false, |c| json!(c.sources.hub)),
     secret("sources.hf_token", &["HF_TOKEN"], true, |c| json!(c.sources.hub_token)),

@@ -14,8 +14,8 @@ pub use tables::{
     contacts::{ContactPut, ContactRow},
     metrics_points::MetricsRow,
     models::ModelRow,
-    providers::ProviderRow,
-    uploads::UploadRow,
-    responses::{ResponseEnd, ResponseHead, ResponseRow},
     profile::ProfileRow,
+    providers::ProviderRow,
+    responses::{ResponseEnd, ResponseHead, ResponseRow},
+    uploads::UploadRow,
 };

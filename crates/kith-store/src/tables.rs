@@ -6,9 +6,9 @@ pub mod bearers;
 pub mod contacts;
 pub mod metrics_points;
 pub mod models;
+pub mod profile;
 pub mod providers;
 pub mod responses;
-pub mod profile;
 pub mod settings;
 pub mod uploads;
 

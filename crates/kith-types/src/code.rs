@@ -77,6 +77,8 @@ codes! {
     UnsupportedPlatform = "UNSUPPORTED_PLATFORM" => 501,
     /// The engine failed on this request.
     EngineFailed = "ENGINE_FAILED" => 500,
+    /// Somebody this node asked (a feed, a hub, a provider) did not answer, or not as it should.
+    UpstreamFailed = "UPSTREAM_FAILED" => 502,
     /// Too much is waiting; try again after `Retry-After`.
     Overloaded = "OVERLOADED" => 503,
     /// The model does not fit the memory that may be used.
@@ -87,8 +89,6 @@ codes! {
     ShuttingDown = "SHUTTING_DOWN" => 503,
     /// The disk or the quota is full.
     StorageFull = "STORAGE_FULL" => 507,
-    /// Somebody whom the node asked refused, failed, or answered nonsense.
-    UpstreamFailed = "UPSTREAM_FAILED" => 502,
     /// Somebody whom the node asked did not answer in time.
     UpstreamTimeout = "UPSTREAM_TIMEOUT" => 504,
     /// The hub or registry refuses, or wants other credentials.

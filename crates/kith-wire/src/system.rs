@@ -21,16 +21,16 @@ pub use access::{
 };
 pub use adapters::{AdapterInfo, AdapterList, RegisterAdapterRequest, RegisteredAdapter, RemovedAdapter};
 pub use audit::{AuditEnd, AuditExportEnd, AuditExportStart, AuditList, AuditRecord, ReportInfo, ReportList};
+pub use config::{ConfigApplied, ConfigChanges, ConfigView, OverriddenSetting, ScheduleRequest, ScheduleView, SettingView};
 pub use downloads::{Download, DownloadAnswer, DownloadList, DownloadShard, PullProgress};
 pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
 pub use hub::{DownloadShardsRequest, HubProbe, HubRepository, HubShard, HubSource, HubVariant};
+pub use node_stats::{Cpu, Disk, Hardware, InferenceStats, Latency, LoadedModelStats, MemoryStats, NodeStats};
 pub use observe::{MetricsHistory, MetricsPoint, Rates, ThroughputBucket, ThroughputStats, ThroughputWindow};
 pub use owner::{
     ContactBody, ContactList, ContactUpdate, FolderEntry, FolderFault, FolderListing, NewContact, ProfileBody, ProfileUpdate,
     PushTest, SecretState, SettingsBody, SettingsUpdate,
 };
-pub use config::{ConfigApplied, ConfigChanges, ConfigView, OverriddenSetting, ScheduleRequest, ScheduleView, SettingView};
-pub use node_stats::{Cpu, Disk, Hardware, InferenceStats, Latency, LoadedModelStats, MemoryStats, NodeStats};
 pub use socket::{SocketRequest, SocketTicket};
 pub use status::{AtRest, Health, NetworkStatus, SystemStatus, TlsStatus, WhoAmI};
 pub use update::{ApiKeyResponse, UpdateApplied, UpdateCheck};

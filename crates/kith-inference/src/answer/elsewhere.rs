@@ -109,6 +109,6 @@ impl Inference {
             events.publish("inference.failed", json!({"model": name, "error": error.to_string()}));
             yield Err(error);
         };
-        Ok(Answer { card, pieces: Box::pin(pieces) })
+        Ok(Answer { card, prompt: 0, pieces: Box::pin(pieces) })
     }
 }

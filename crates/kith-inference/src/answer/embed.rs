@@ -82,7 +82,7 @@ impl Inference {
         let waiting = gate.queue().map_err(|Full(waiting)| InferenceError::Overloaded {
             model: card.name.clone(),
             waiting,
-            retry_after: self.counters.patience(waiting, self.bounds.parallel),
+            retry_after: self.counters.patience(waiting, self.places()),
         })?;
         let (used, load) = self.residency.get(Arc::clone(&card), request.context, request.keep_alive).await?;
         if request.inputs.is_empty() {

@@ -206,7 +206,7 @@ pub fn q6_k(weights: &[f32; SUPER_BLOCK], out: &mut Vec<u8>) {
     let groups = weights.as_chunks::<NARROW>().0;
     let fits: Vec<(f32, [u8; NARROW])> = groups.iter().map(fit_both).collect();
     let farthest = fits.iter().fold(0.0f32, |far, (scale, _)| if scale.abs() > far.abs() { *scale } else { far });
-    if !(farthest.abs() >= NOTHING) {
+    if farthest.is_nan() || farthest.abs() < NOTHING {
         out.resize(out.len() + 210, 0);
         return;
     }
