@@ -127,6 +127,20 @@ async fn what_needs_a_restart_and_what_is_decided_elsewhere_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_secret_of_the_file_can_be_changed_and_is_never_shown() {
+    let node = node(TOML).await;
+    for token in ["hush-hush", "hush-hush-hush"] {
+        let (status, told) = put(&node, json!({"sources": {"hf_token": token}})).await;
+        assert_eq!((status, &told["restart_required"]), (StatusCode::OK, &json!(["sources.hf_token"])), "{told}");
+        assert!(file(&node).contains(&format!("hf_token = \"{token}\"")));
+    }
+    let view = get(&node, "/api/admin/config").await;
+    assert_eq!(setting(&view, "sources.hf_token")["value"], "[set]");
+    assert!(!view.to_string().contains("hush"));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_changed_by_hand_is_read_again() {
     let node = node(TOML).await;
     let write = |text: &str| std::fs::write(node.dir.path().join("config.toml"), text).unwrap();

@@ -105,8 +105,8 @@ async fn of_several_models_the_one_chosen_or_asked_last_answers() {
     assert_eq!(model(json!({"prompt": "x"})).await.1, "model");
     assert_eq!(model(json!({"prompt": "x", "model": "other:1"})).await.0, "other:1");
     assert_eq!(model(json!({"prompt": "x"})).await.0, "other:1");
-    let chosen =
-        node.as_admin(Method::PATCH, "/api/v1/config").json(&json!({"model": {"default": "tiny:1b"}})).send().await.unwrap();
+    let swap = node.as_admin(Method::POST, "/model/swap").json(&json!({"model": "tiny:1b"}));
+    let chosen = swap.send().await.unwrap();
     assert_eq!(chosen.status(), StatusCode::OK);
     assert_eq!(model(json!({"prompt": "x"})).await.0, "tiny:1b");
     node.stop().await;

@@ -144,9 +144,6 @@ pub trait Configuration: Send + Sync + 'static {
 
     /// When prompts of other machines are taken again, if they are refused now. The far future where that is never.
     fn paused_until(&self) -> Option<Timestamp>;
-
-    /// The model of requests that name none, where the owner chose one.
-    fn default_model(&self) -> Option<String>;
 }
 
 /// A version that can be had.

@@ -8,8 +8,8 @@ pub(crate) async fn model_for(app: &App, named: Option<String>) -> Result<String
     if let Some(name) = named.filter(|name| !name.is_empty()) {
         return Ok(name);
     }
-    if let Some(name) = app.configuration.default_model() {
-        return Ok(name);
+    if let Some(model) = app.library.default_model().await? {
+        return Ok(model.name.to_string());
     }
     let models = app.library.list().await?;
     if let [only] = models.as_slice() {
@@ -23,7 +23,7 @@ pub(crate) async fn model_for(app: &App, named: Option<String>) -> Result<String
     let error = if models.is_empty() {
         ApiError::new(Code::ModelNotFound, "there is no model on this node; get one first")
     } else {
-        ApiError::new(Code::InvalidRequest, "there are several models: name one in `model`, or choose one by `model.default`")
+        ApiError::new(Code::InvalidRequest, "there are several models: name one in `model`, or choose one by POST /model/swap")
     };
     Err(error.with_field("model"))
 }

@@ -15,6 +15,8 @@ const FRESH: Duration = Duration::from_secs(1);
 #[derive(Default)]
 pub(crate) struct Hardware {
     state: Arc<Mutex<State>>,
+    /// One measures, the others take its reading.
+    measuring: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -27,6 +29,17 @@ impl Hardware {
     /// A reading at most a second old. `folder` lies on the disk that is told of. Waits a moment the first time: a load is
     /// measured over a time.
     pub async fn read(&self, folder: &Path) -> Reading {
+        let _measuring = self.measuring.lock().await;
+        let first = self.state.lock().unwrap_or_else(PoisonError::into_inner).last.is_none();
+        if first {
+            self.measure(folder).await;
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).last = None;
+            tokio::time::sleep(sysinfo::MINIMUM_CPU_UPDATE_INTERVAL).await;
+        }
+        self.measure(folder).await
+    }
+
+    async fn measure(&self, folder: &Path) -> Reading {
         let (state, folder) = (Arc::clone(&self.state), folder.to_owned());
         let read = tokio::task::spawn_blocking(move || state.lock().unwrap_or_else(PoisonError::into_inner).read(&folder));
         read.await.unwrap_or_else(|error| {
@@ -44,20 +57,12 @@ impl State {
             return reading.clone();
         }
         let own = sysinfo::get_current_pid().ok();
-        let refresh = |system: &mut System| {
-            system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_cpu_usage());
-            if let Some(pid) = own {
-                let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
-                system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
-            }
-        };
-        let system = self.system.get_or_insert_with(|| {
-            let mut system = System::new();
-            refresh(&mut system);
-            std::thread::park_timeout(sysinfo::MINIMUM_CPU_UPDATE_INTERVAL);
-            system
-        });
-        refresh(system);
+        let system = self.system.get_or_insert_with(System::new);
+        system.refresh_cpu_specifics(CpuRefreshKind::nothing().with_cpu_usage());
+        if let Some(pid) = own {
+            let kind = ProcessRefreshKind::nothing().with_cpu().with_memory();
+            system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+        }
         system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
         let process = own.and_then(|pid| system.process(pid));
         let reading = Reading {

@@ -161,7 +161,6 @@ impl Residency {
         if bounds.memory < old.memory {
             let this = Arc::clone(self);
             tokio::spawn(async move {
-                let _one_at_a_time = this.loading.lock().await;
                 // Models that answer for longer than a request is patient stay, and leave with their next idle time.
                 if let Err(error) = this.make_room("the models in memory", 0).await {
                     tracing::warn!(%error, "models in memory hold more than they may from now on");

@@ -69,7 +69,6 @@ pub(crate) struct File {
     providers: ProvidersTable,
     sources: SourcesTable,
     browse: BrowseTable,
-    model: ModelTable,
     schedule: ScheduleTable,
     update: UpdateTable,
 }
@@ -139,12 +138,6 @@ struct BrowseTable {
     roots: Option<Vec<PathBuf>>,
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct ModelTable {
-    default: Option<String>,
-}
-
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -189,8 +182,6 @@ pub struct Config {
     pub sources: Sources,
     /// Folders whose content may be looked at, if the owner named them.
     pub browse_roots: Option<Vec<PathBuf>>,
-    /// The model of requests that name none.
-    pub default_model: Option<String>,
     /// Quiet hours.
     pub schedule: Schedule,
     /// Where new versions are told.
@@ -320,7 +311,6 @@ impl Config {
             list_cloud_models: file.providers.list_models,
             sources: sources(file.sources, &env),
             browse_roots: file.browse.roots.map(absolute).transpose()?,
-            default_model: file.model.default.filter(|name| !name.is_empty()),
             schedule: Schedule::from_table(&file.schedule)?,
             update: UpdateConfig::from_table(&file.update, env("KITH_UPDATE_FEED"))?,
             provenance: Provenance { overrides: overrides.clone(), env: asked.take(), machine_memory },

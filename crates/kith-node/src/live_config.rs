@@ -108,7 +108,7 @@ impl LiveConfig {
     }
 
     fn pending(started: &Config, current: &Config) -> Vec<String> {
-        let changed = SETTINGS.iter().filter(|known| !known.live && known.value(started) != known.value(current));
+        let changed = SETTINGS.iter().filter(|known| !known.live && known.differs(started, current));
         changed.map(|known| known.key.to_owned()).collect()
     }
 
@@ -121,7 +121,7 @@ impl LiveConfig {
             state.in_file = in_file;
             (old, Self::pending(&state.started, &config))
         };
-        let changed = SETTINGS.iter().filter(|known| known.live && known.value(&old) != known.value(&config));
+        let changed = SETTINGS.iter().filter(|known| known.live && known.differs(&old, &config));
         let applied: Vec<String> = changed.map(|known| known.key.to_owned()).collect();
         self.reach.access.set_limits(config.limits);
         self.reach.access.set_require_key(config.require_key);
@@ -191,7 +191,7 @@ impl LiveConfig {
             if known.value(&config) == value {
                 continue;
             }
-            if known.secret {
+            if !known.in_file {
                 let variables = known.variables.join("` or `");
                 return Err(refuse(&key, format!("`{key}` is a secret, and set by the variable `{variables}` alone")));
             }
@@ -269,9 +269,5 @@ impl Configuration for LiveConfig {
     fn paused_until(&self) -> Option<Timestamp> {
         let allowance = self.current().schedule.allowance(self.reach.clock.now());
         allowance.pause_sharing.then(|| allowance.until.unwrap_or(NEVER))
-    }
-
-    fn default_model(&self) -> Option<String> {
-        self.current().default_model.clone()
     }
 }

@@ -17,21 +17,19 @@ pub(crate) struct Known {
     pub variables: &'static [&'static str],
     /// Whether a change holds at once.
     pub live: bool,
-    /// Whether its value is hidden. Secrets stand in the environment alone.
+    /// Whether its value is hidden.
     pub secret: bool,
-    value: fn(&Config) -> Value,
+    /// Whether the file may have it; otherwise it stands in the environment alone.
+    pub in_file: bool,
+    raw: fn(&Config) -> Value,
 }
 
-const fn known(key: &'static str, variables: &'static [&'static str], live: bool, value: fn(&Config) -> Value) -> Known {
-    Known { key, variables, live, secret: false, value }
+const fn known(key: &'static str, variables: &'static [&'static str], live: bool, raw: fn(&Config) -> Value) -> Known {
+    Known { key, variables, live, secret: false, in_file: true, raw }
 }
 
-const fn secret(key: &'static str, variables: &'static [&'static str], value: fn(&Config) -> Value) -> Known {
-    Known { key, variables, live: false, secret: true, value }
-}
-
-fn hidden(secret: Option<&String>) -> Value {
-    secret.map_or(Value::Null, |_| json!(HIDDEN))
+const fn secret(key: &'static str, variables: &'static [&'static str], in_file: bool, raw: fn(&Config) -> Value) -> Known {
+    Known { key, variables, live: false, secret: true, in_file, raw }
 }
 
 fn clock(minutes: u16) -> Value {
@@ -48,8 +46,8 @@ pub(crate) const SETTINGS: &[Known] = &[
         json!(c.listen.iter().chain(&c.listen_if_free).any(|at| at.port() == OLLAMA_PORT))
     }),
     known("auth.require_key", &["KITH_REQUIRE_KEY"], true, |c| json!(c.require_key)),
-    secret("auth.admin_token", &["KITH_ADMIN_TOKEN", "OLLAMA_ADMIN_TOKEN"], |c| hidden(c.admin_token.as_ref())),
-    secret("auth.mesh_token", &["KITH_MESH_TOKEN", "MESH_AUTH_TOKEN"], |c| hidden(c.mesh_token.as_ref())),
+    secret("auth.admin_token", &["KITH_ADMIN_TOKEN", "OLLAMA_ADMIN_TOKEN"], false, |c| json!(c.admin_token)),
+    secret("auth.mesh_token", &["KITH_MESH_TOKEN", "MESH_AUTH_TOKEN"], false, |c| json!(c.mesh_token)),
     known("limits.standard_per_hour", &["KITH_LIMITS"], true, |c| json!(c.limits.standard_per_hour)),
     known("limits.inference_per_minute", &["KITH_LIMITS"], true, |c| json!(c.limits.inference_per_minute)),
     known("limits.admin_per_minute", &["KITH_LIMITS"], true, |c| json!(c.limits.admin_per_minute)),
@@ -66,16 +64,15 @@ pub(crate) const SETTINGS: &[Known] = &[
     known("providers.env", &[], false, |c| json!(c.provider_keys_from_env)),
     known("providers.list_models", &[], false, |c| json!(c.list_cloud_models)),
     known("sources.hf_endpoint", &["HF_ENDPOINT"], false, |c| json!(c.sources.hub)),
-    secret("sources.hf_token", &["HF_TOKEN"], |c| hidden(c.sources.hub_token.as_ref())),
+    secret("sources.hf_token", &["HF_TOKEN"], true, |c| json!(c.sources.hub_token)),
     known("sources.registry", &["KITH_REGISTRY"], false, |c| json!(c.sources.registry)),
     known("sources.registry_user", &["KITH_REGISTRY_USER"], false, |c| {
         json!(c.sources.registry_credentials.as_ref().map(|(user, _)| user))
     }),
-    secret("sources.registry_password", &["KITH_REGISTRY_PASSWORD"], |c| {
-        hidden(c.sources.registry_credentials.as_ref().map(|(_, password)| password))
+    secret("sources.registry_password", &["KITH_REGISTRY_PASSWORD"], true, |c| {
+        json!(c.sources.registry_credentials.as_ref().map(|(_, password)| password))
     }),
     known("browse.roots", &[], false, |c| json!(c.browse_roots)),
-    known("model.default", &[], true, |c| json!(c.default_model)),
     known("schedule.enabled", &[], true, |c| json!(c.schedule.enabled)),
     known("schedule.days", &[], true, |c| json!(c.schedule.day_words())),
     known("schedule.from", &[], true, |c| clock(c.schedule.from)),
@@ -88,9 +85,18 @@ pub(crate) const SETTINGS: &[Known] = &[
 ];
 
 impl Known {
-    /// Its value in this configuration.
+    /// Its value in this configuration, as it is shown.
     pub fn value(&self, config: &Config) -> Value {
-        (self.value)(config)
+        match (self.raw)(config) {
+            Value::Null => Value::Null,
+            _ if self.secret => json!(HIDDEN),
+            value => value,
+        }
+    }
+
+    /// Whether two configurations differ in it.
+    pub fn differs(&self, one: &Config, other: &Config) -> bool {
+        (self.raw)(one) != (self.raw)(other)
     }
 
     /// Where that comes from. `in_file` tells whether the file has it.
@@ -135,10 +141,7 @@ mod tests {
     fn every_setting_of_the_file_is_listed() {
         let Value::Object(file) = serde_json::to_value(File::default()).unwrap() else { unreachable!() };
         let in_file: BTreeSet<String> = flatten(file).keys().cloned().collect();
-        let listed = |secrets: bool| -> BTreeSet<String> {
-            SETTINGS.iter().filter(|known| secrets || !known.secret).map(|known| known.key.to_owned()).collect()
-        };
-        assert!(in_file.is_subset(&listed(true)), "{:?}", in_file.difference(&listed(true)));
-        assert!(listed(false).is_subset(&in_file), "{:?}", listed(false).difference(&in_file));
+        let listed: BTreeSet<String> = SETTINGS.iter().filter(|known| known.in_file).map(|known| known.key.to_owned()).collect();
+        assert_eq!(in_file, listed);
     }
 }

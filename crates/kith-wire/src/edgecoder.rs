@@ -54,7 +54,6 @@ pub struct DecomposeRequest {
     pub model: Option<String>,
     /// Handed on to every subtask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     pub project_meta: Option<Value>,
 }
 
@@ -92,7 +91,6 @@ pub struct Subtask {
     pub snapshot_ref: String,
     /// As the request has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
     pub project_meta: Option<Value>,
     /// The ids of subtasks that must be done before.
     pub depends_on: Vec<String>,

@@ -13,6 +13,8 @@ const MAX_SUBTASKS: usize = 10;
 const MAX_PROMPT: usize = 64 << 10;
 /// The longest ids and references, in bytes.
 const MAX_ID: usize = 128;
+/// The longest `projectMeta`, in bytes of JSON: every subtask repeats it.
+const MAX_META: usize = 4096;
 /// The longest input of a subtask, in bytes.
 const MAX_INPUT: usize = 16 << 10;
 /// The most tokens the model may spend.
@@ -68,6 +70,9 @@ impl Task {
         bounded("prompt", &request.prompt, 1, MAX_PROMPT)?;
         let snapshot_ref = request.snapshot_ref.unwrap_or_default();
         bounded("snapshotRef", &snapshot_ref, 0, MAX_ID)?;
+        if let Some(meta) = &request.project_meta {
+            bounded("projectMeta", &meta.to_string(), 0, MAX_META)?;
+        }
         let language = request.language.unwrap_or_else(|| LANGUAGES[0].to_owned());
         if !LANGUAGES.contains(&language.as_str()) {
             let message = format!("`language` is `{language}`; it must be one of {}", LANGUAGES.join(", "));
@@ -243,6 +248,7 @@ mod tests {
             (json!({"taskId": "t", "prompt": ""}), "prompt"),
             (json!({"taskId": "t", "prompt": long}), "prompt"),
             (json!({"taskId": "t", "prompt": "x", "language": "cobol"}), "language"),
+            (json!({"taskId": "t", "prompt": "x", "projectMeta": {"note": "x".repeat(MAX_META)}}), "projectMeta"),
         ] {
             assert_eq!(Task::new(serde_json::from_value(body).unwrap()).unwrap_err().field, field);
         }

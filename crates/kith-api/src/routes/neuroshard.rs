@@ -205,9 +205,9 @@ pub async fn change_config(
     Body(changes): Body<ConfigChanges>,
 ) -> Result<Json<ConfigUpdated>, ApiError> {
     let settings = settings(flatten(changes.0))?;
-    let reserved = settings.iter().find(|(_, key, _)| !key.starts_with("inference.") && key != "model.default");
+    let reserved = settings.iter().find(|(_, key, _)| !key.starts_with("inference."));
     if let Some((field, ..)) = reserved.filter(|_| principal.scope != Some(Scope::Admin)) {
-        let message = format!("`{field}` is changed by the owner alone; these credentials reach `inference` and `model.default`");
+        let message = format!("`{field}` is changed by the owner alone; these credentials reach `inference`");
         return Err(ApiError::new(Code::Forbidden, message).with_field(field));
     }
     let changes = settings.iter().map(|(_, key, value)| (key.clone(), value.clone())).collect();

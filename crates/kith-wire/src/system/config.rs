@@ -23,7 +23,6 @@ pub struct SettingView {
     /// `table.key`.
     pub key: String,
     /// Its value; a secret shows `[set]` or null.
-    #[schema(value_type = Object)]
     pub value: Value,
     /// `default`, `file`, `env` or `command_line`. The later wins.
     pub origin: String,
