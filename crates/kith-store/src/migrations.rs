@@ -11,11 +11,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "bearers", include_str!("../migrations/0001_bearers.sql")),
     (2, "settings", include_str!("../migrations/0002_settings.sql")),
     (3, "models", include_str!("../migrations/0003_models.sql")),
-    (5, "model_origins", include_str!("../migrations/0005_model_origins.sql")),
-    (6, "adapters", include_str!("../migrations/0006_adapters.sql")),
-    (7, "providers", include_str!("../migrations/0007_providers.sql")),
-    (8, "responses", include_str!("../migrations/0008_responses.sql")),
-    (9, "system", include_str!("../migrations/0009_system.sql")),
+    (4, "model_origins", include_str!("../migrations/0004_model_origins.sql")),
+    (5, "adapters", include_str!("../migrations/0005_adapters.sql")),
+    (6, "providers", include_str!("../migrations/0006_providers.sql")),
+    (7, "responses", include_str!("../migrations/0007_responses.sql")),
+    (8, "system", include_str!("../migrations/0008_system.sql")),
 ];
 
 /// The number of the schema that this build writes.
