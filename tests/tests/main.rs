@@ -23,5 +23,6 @@ mod config;
 mod edgecoder;
 mod neuroshard;
 mod quiet_hours;
+mod safetensors;
 mod sockets;
 mod updates;

@@ -2,12 +2,10 @@
 //!
 //! The arithmetic is that of the reference rounding in `ggml-quants.c` (`quantize_row_…_ref`): the same weights give the same bytes.
 
-mod half;
 mod mixture;
 mod super_blocks;
 
-pub use half::{bf16_to_f32, f16_to_f32, f32_to_f16};
-
+pub use crate::gguf::half::{bf16_to_f32, f16_to_f32, f32_to_f16};
 pub use mixture::{Surroundings, TARGETS, Target};
 pub use super_blocks::SUPER_BLOCK;
 

@@ -2,7 +2,16 @@
 
 pub mod adapters;
 
-use crate::gguf::{Array, GgmlType, Value};
+use crate::{
+    ModelError,
+    convert::Conversion,
+    gguf::{Array, GgmlType, Gguf, TensorInfo, Value, blocks},
+};
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
 
 /// Writes a GGUF file piece by piece.
 #[derive(Debug, Clone)]
@@ -115,6 +124,29 @@ impl GgufBuilder {
 /// A whole small GGUF file; other seeds make other bytes. Its header is a language model's, its weights are none that write sense.
 pub fn tiny_gguf(seed: u64) -> Vec<u8> {
     GgufBuilder::tiny(seed).build()
+}
+
+/// The numbers of a tensor of the file at `path`, whose header was read as `gguf`.
+pub fn decoded(path: &Path, gguf: &Gguf, tensor: &TensorInfo) -> Result<Vec<f32>, ModelError> {
+    let unreadable = |error: std::io::Error| ModelError::BadFile { reason: error.to_string() };
+    let mut file = File::open(path).map_err(unreadable)?;
+    file.seek(SeekFrom::Start(gguf.data_offset + tensor.offset)).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(tensor.bytes()).read_to_end(&mut bytes).map_err(unreadable)?;
+    let mut numbers = vec![0.0; usize::try_from(tensor.elements()).unwrap_or_default()];
+    if blocks::decode(tensor.kind, &bytes, &mut numbers) {
+        Ok(numbers)
+    } else {
+        Err(ModelError::BadFile { reason: format!("{} cannot be decoded", tensor.name) })
+    }
+}
+
+/// The GGUF file that a folder of safetensors makes.
+pub fn converted(folder: &Path) -> Result<Vec<u8>, ModelError> {
+    let mut bytes = Vec::new();
+    let read = Conversion::of(folder)?.read_to_end(&mut bytes);
+    read.map_err(|error| ModelError::BadFile { reason: error.to_string() })?;
+    Ok(bytes)
 }
 
 fn pad(bytes: &mut Vec<u8>, alignment: usize) {

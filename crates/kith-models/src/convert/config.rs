@@ -137,9 +137,7 @@ impl File {
     fn check(&self) -> Result<(), ModelError> {
         let kind = self.model_type.as_deref().unwrap_or("bert");
         if kind != "bert" {
-            return refused(format!(
-                "the folder holds a {kind} model; of folders, only BERT encoders are read: import others as GGUF"
-            ));
+            return refused(format!("the folder holds a {kind} model; not a BERT encoder"));
         }
         if self.is_decoder || self.add_cross_attention {
             return refused("the folder holds a BERT decoder, not an encoder");
@@ -200,11 +198,11 @@ fn pooling(folder: &Path) -> Result<(Pooling, bool), ModelError> {
 }
 
 /// A module's folder: a name, never a way out of the model's folder.
-fn plain(path: &str) -> Result<&str, ModelError> {
+pub(super) fn plain(path: &str) -> Result<&str, ModelError> {
     let mut parts = Path::new(path).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(_)), None) => Ok(path),
-        _ => refused("modules.json names a folder that is not directly in the model's folder"),
+        _ => refused(format!("`{path}` does not lie directly in the model's folder")),
     }
 }
 
@@ -228,8 +226,29 @@ fn pooling_of(folder: &Path) -> Result<Option<Pooling>, ModelError> {
 /// `general.file_type`: how most of the weights are stored.
 fn file_type(tensors: &[Moved]) -> u32 {
     let bytes = |kind: GgmlType| tensors.iter().filter(|tensor| tensor.kind == kind).map(|tensor| tensor.bytes).sum::<u64>();
-    let kinds = [(GgmlType::F32, 0), (GgmlType::F16, 1), (GgmlType::BF16, 32)];
-    kinds.into_iter().max_by_key(|(kind, _)| bytes(*kind)).map_or(0, |(_, number)| number)
+    let kinds = [GgmlType::F32, GgmlType::F16, GgmlType::BF16];
+    kinds.into_iter().max_by_key(|kind| bytes(*kind)).map_or(0, file_type_of)
+}
+
+/// `general.file_type` of a file whose weights are stored so (`enum llama_ftype` in `llama.h`).
+pub(super) fn file_type_of(kind: GgmlType) -> u32 {
+    match kind {
+        GgmlType::F16 => 1,
+        GgmlType::BF16 => 32,
+        _ => 0,
+    }
+}
+
+/// The kind of model that a folder holds: `model_type` of its config.json, which old encoders leave out.
+pub(super) fn kind(folder: &Path) -> Result<String, ModelError> {
+    #[derive(Deserialize)]
+    struct Kind {
+        model_type: Option<String>,
+    }
+    match json::<Kind>(&folder.join("config.json"))? {
+        Some(Kind { model_type }) => Ok(model_type.unwrap_or_else(|| "bert".to_owned())),
+        None => refused(format!("{} has no config.json: it is no folder of a model", folder.display())),
+    }
 }
 
 /// The licence that a model card names in the lines between its first two `---`.

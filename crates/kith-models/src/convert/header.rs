@@ -5,6 +5,7 @@ use super::tensors::Moved;
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 const INT32: u32 = 5;
+const FLOAT32: u32 = 6;
 
 /// A header in the making.
 #[derive(Debug, Default)]
@@ -51,6 +52,12 @@ impl Header {
     pub(super) fn texts(&mut self, key: &str, values: &[String]) {
         let mut bytes = list(STRING, values.len());
         values.iter().for_each(|value| text(&mut bytes, value));
+        self.entry(key, ARRAY, &bytes);
+    }
+
+    pub(super) fn fractions(&mut self, key: &str, values: &[f32]) {
+        let mut bytes = list(FLOAT32, values.len());
+        values.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
         self.entry(key, ARRAY, &bytes);
     }
 

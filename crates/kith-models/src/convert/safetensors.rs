@@ -1,9 +1,14 @@
 //! The header of a safetensors file: a length, JSON of that length, then the tensors' bytes. Nothing in it is trusted.
 
 use super::{open, refused};
-use crate::{ModelError, gguf::GgmlType};
+use crate::{ModelError, gguf::GgmlType, quantize::read_source};
 use serde::Deserialize;
-use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::Path,
+};
 
 /// The largest header read, in bytes. Known encoders stay under 100 KiB.
 const MAX_HEADER: u64 = 16 << 20;
@@ -30,6 +35,20 @@ struct Entry {
     dtype: String,
     shape: Vec<u64>,
     data_offsets: [u64; 2],
+}
+
+/// The numbers of a tensor that is small enough to be held: a norm or a bias.
+pub(super) fn numbers(file: &mut File, stored: &Stored) -> Result<Vec<f32>, ModelError> {
+    let unreadable = |error: std::io::Error| ModelError::BadFile { reason: format!("the weights cannot be read: {error}") };
+    file.seek(SeekFrom::Start(stored.from)).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(stored.bytes).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 != stored.bytes {
+        return refused("the weights' file became shorter");
+    }
+    let mut numbers = Vec::new();
+    read_source(stored.kind.unwrap_or(GgmlType::F32), &bytes, &mut numbers);
+    Ok(numbers)
 }
 
 impl Safetensors {

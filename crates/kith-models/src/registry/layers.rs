@@ -4,7 +4,7 @@ use super::{
     Descriptor, Manifest,
     manifest::{CONFIG, MANIFEST},
 };
-use crate::{Model, Overrides, SourceError};
+use crate::{Model, Overrides, SourceError, modelfile::go};
 use kith_types::Sha256;
 use serde_json::{Map, Value, json};
 use sha2::Digest;
@@ -75,8 +75,14 @@ impl Texts {
     pub fn add(&mut self, host: &str, kind: &str, bytes: Vec<u8>) -> Result<(), SourceError> {
         let text = String::from_utf8(bytes).map_err(|_| SourceError::unexpected(host, format!("a {kind} that is no text")))?;
         match kind {
-            "template" if is_go(&text) => self.left.push("template"),
-            "template" => self.overrides.template = Some(text),
+            // Ollama's templates are Go's. One that has no counterpart is left: the file itself has the model's own.
+            "template" => match go::to_jinja(&text) {
+                Ok(jinja) => self.overrides.template = Some(jinja.into_owned()),
+                Err(error) => {
+                    tracing::info!(%error, "the model's Go template is not taken");
+                    self.left.push("template");
+                }
+            },
             "system" => self.overrides.system = Some(text),
             "params" => {
                 let parameters: Map<String, Value> =
@@ -87,7 +93,11 @@ impl Texts {
                 Some(license) => license.extend(["\n\n", &text]),
                 license => *license = Some(text),
             },
-            _ => self.left.push("messages"),
+            _ => {
+                let messages = serde_json::from_str(&text)
+                    .map_err(|error| SourceError::unexpected(host, format!("its messages: {error}")))?;
+                self.overrides.messages = Some(messages);
+            }
         }
         Ok(())
     }
@@ -96,18 +106,6 @@ impl Texts {
     pub fn overrides(self) -> Overrides {
         self.overrides
     }
-}
-
-/// Whether a template is written for Go's `text/template`, which Ollama's are; the library's are Jinja.
-fn is_go(text: &str) -> bool {
-    if text.contains("{%") {
-        return false;
-    }
-    text.split("{{").skip(1).any(|rest| {
-        let word = rest.trim_start_matches('-').trim_start();
-        let keyword = word.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
-        word.starts_with(['.', '$']) || matches!(keyword, "if" | "range" | "end" | "else" | "with" | "define" | "block" | "json")
-    })
 }
 
 /// A blob that lies in memory.
@@ -129,6 +127,9 @@ pub fn layers_of(model: &Model) -> Result<(Manifest, Vec<Small>), SourceError> {
     }
     if !model.parameters.is_empty() {
         layers.push(layer("params", serde_json::to_vec(&model.parameters).map_err(crate::ModelError::from)?));
+    }
+    if !model.messages.is_empty() {
+        layers.push(layer("messages", serde_json::to_vec(&model.messages).map_err(crate::ModelError::from)?));
     }
     let config = json!({
         "model_format": model.format,
@@ -173,21 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn templates_of_go_are_told_from_jinja() {
-        for text in ["{{ .System }} {{ .Prompt }}", "{{- if .System }}x{{ end }}", "{{ range $i, $m := .Messages }}", "{{$x}}"] {
-            assert!(is_go(text), "{text}");
-        }
-        for text in ["{{ messages[0].content }}", "{% for m in messages %}{{ m.role }}{% endfor %}", "plain", "{{- bos_token }}"]
-        {
-            assert!(!is_go(text), "{text}");
-        }
-    }
-
-    #[test]
     fn texts_become_what_the_library_sets_beside_the_file() {
         let mut texts = Texts::default();
         for (kind, text) in [
-            ("template", "{{ .Prompt }}"),
+            ("template", "{{ if .System }}{{ .System }} {{ end }}{{ .Prompt }}"),
+            ("template", "{{ call .Nobody }}"),
+            ("messages", r#"[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}]"#),
             ("system", "Be brief."),
             ("params", r#"{"stop":["a"],"temperature":1}"#),
             ("license", "one"),
@@ -197,7 +189,10 @@ mod tests {
         }
         assert_eq!(texts.left, ["template"]);
         let overrides = texts.overrides();
-        assert_eq!((overrides.template, overrides.system.as_deref()), (None, Some("Be brief.")));
+        let template = overrides.template.unwrap();
+        assert!(template.contains("{%") && !template.contains(".Prompt"), "Go's template became Jinja: {template}");
+        assert_eq!(overrides.system.as_deref(), Some("Be brief."));
+        assert_eq!(overrides.messages.unwrap().len(), 2);
         assert_eq!(overrides.license.as_deref(), Some("one\n\ntwo"));
         assert_eq!(overrides.parameters.unwrap()["temperature"], 1);
         assert!(Texts::default().add("h", "params", b"[]".to_vec()).is_err());
