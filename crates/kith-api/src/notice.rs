@@ -20,7 +20,9 @@ fn name(principal: &Principal) -> String {
 /// A request with a foreign Host or Origin was refused.
 pub(crate) fn foreign(app: &App, reason: &str, remote: Option<IpAddr>) {
     let remote = remote.map(|remote| remote.to_string());
-    app.events.publish_coalesced("guard.foreign", reason, json!({"reason": reason, "remote": remote}));
+    // By the caller, not by the Host it made up: else anybody could fill the audit with names.
+    let key = remote.clone().unwrap_or_default();
+    app.events.publish_coalesced("guard.foreign", &key, json!({"reason": reason, "remote": remote}));
 }
 
 /// A request with wrong or expired credentials was refused.

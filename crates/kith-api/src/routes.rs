@@ -148,7 +148,7 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::User, Std, routes!(hub::source))
         .add(Level::Admin, Adm, routes!(hub::download_shards))
         .add(Level::Loopback, Inf, routes!(messages::create))
-        .add(Level::Loopback, Std, routes!(messages::count_tokens))
+        .add(Level::Loopback, Inf, routes!(messages::count_tokens))
         .add(Level::Loopback, Inf, routes!(responses::create))
         .add(Level::Loopback, Std, routes!(responses::retrieve, responses::delete))
         .add(Level::Loopback, Std, routes!(responses::cancel))

@@ -160,7 +160,11 @@ impl Inference {
 
     /// Counters since the start.
     pub fn stats(&self) -> Stats {
-        self.counters.read(self.residency.waiting())
+        let waiting = self.residency.waiting();
+        let mut stats = self.counters.read(waiting);
+        // Prompts are counted from their arrival; those that wait for a place are not being answered.
+        stats.running = stats.running.saturating_sub(waiting as u64);
+        stats
     }
 
     /// The limits in force.

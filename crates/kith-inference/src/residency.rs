@@ -465,7 +465,7 @@ impl Residency {
                 engine: resident.model.info().engine,
                 context: resident.model.info().context,
                 memory: resident.model.memory(),
-                active: resident.active.load(Ordering::Acquire),
+                active: resident.active.load(Ordering::Acquire).saturating_sub(slot.gate.waiting()),
                 waiting: slot.gate.waiting(),
                 expires: lock(&resident.keep).expires,
                 card: Arc::clone(&resident.card),

@@ -301,7 +301,8 @@ impl Inner {
     async fn free(&self, blob: &Blake3) {
         let Shared { store, blobs, .. } = self.library.shared();
         let freed = async {
-            if !store.adapter_has(blob).await? && store.models_by_blob(blob).await?.is_empty() {
+            let uploaded = store.uploads().await?.iter().any(|upload| upload.blob == *blob);
+            if !uploaded && !store.adapter_has(blob).await? && store.models_by_blob(blob).await?.is_empty() {
                 blobs.remove(blob).await?;
             }
             Ok::<_, ModelError>(())

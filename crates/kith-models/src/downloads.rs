@@ -18,7 +18,13 @@ pub use queue::Following;
 pub(crate) use range::range;
 pub use shards::Shards;
 
-use crate::{Library, SourceError, hub::Hub, reference::Reference, registry::Registry, web::Web};
+use crate::{
+    Library, SourceError,
+    hub::{Hub, base_url},
+    reference::Reference,
+    registry::Registry,
+    web::Web,
+};
 use kith_blobs::Blobs;
 use kith_events::Events;
 use kith_types::Clock;
@@ -84,6 +90,13 @@ pub struct Sources {
     pub registry: Option<String>,
     /// User and password for that registry.
     pub registry_credentials: Option<(String, String)>,
+}
+
+impl Sources {
+    /// Whether the addresses are some: else the first that is none.
+    pub fn wrong_address(&self) -> Option<&str> {
+        [&self.hub, &self.registry].into_iter().flatten().find(|text| base_url(text).is_none()).map(String::as_str)
+    }
 }
 
 impl std::fmt::Debug for Sources {

@@ -96,6 +96,11 @@ impl Gguf {
         for tensor in &tensors {
             tensor.check(data_offset, alignment, file_size)?;
         }
+        // Tensors that lay on top of each other would make a file of any size out of a small one.
+        let total = tensors.iter().fold(0u64, |total, tensor| total.saturating_add(tensor.bytes()));
+        if total > file_size.saturating_sub(data_offset) {
+            return GgufError::refused("the file is damaged: its tensors overlap");
+        }
         Ok(Self { version, metadata, tensors, data_offset, metadata_end, alignment })
     }
 

@@ -62,7 +62,7 @@ pub struct Found {
 
 #[derive(Debug, Deserialize)]
 struct FoundModel {
-    #[serde(alias = "modelId")]
+    /// The hub tells `modelId` as well, which is the same.
     id: String,
     #[serde(default)]
     downloads: u64,
@@ -215,9 +215,10 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-/// An `http` or `https` address without query.
+/// An `http` or `https` address, without query and without a password, which would be shown with it.
 pub(crate) fn base_url(text: &str) -> Option<Url> {
-    let mut url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())?;
+    let plain = |url: &Url| url.has_host() && url.username().is_empty() && url.password().is_none();
+    let mut url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && plain(url))?;
     url.set_query(None);
     url.set_fragment(None);
     Some(url)

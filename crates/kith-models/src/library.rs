@@ -18,7 +18,7 @@ pub use policy::Policy;
 pub use port::{InUse, NobodyUses};
 
 use crate::{Details, Metadata, Model, ModelError, Overrides, create, gguf::Gguf, model::FORMAT, nearest::nearest};
-use kith_blobs::{BlobError, Blobs, Collected};
+use kith_blobs::{BlobError, Blobs};
 use kith_store::{ModelRow, Store};
 use kith_types::{Blake3, Clock, ModelName};
 use std::{
@@ -173,11 +173,6 @@ impl Library {
             Ok(if verbose { Metadata::full(&gguf) } else { Metadata::short(&gguf) })
         })
         .await?
-    }
-
-    /// As [`Library::rescan`], telling only what was removed.
-    pub async fn clean(&self) -> Result<Collected, ModelError> {
-        Ok(self.rescan().await?.collected)
     }
 
     /// What adapters share with models.

@@ -2,7 +2,7 @@
 
 use crate::{
     Details, Message, ModelError,
-    gguf::{Gguf, Value as GgufValue},
+    gguf::{Array as GgufArray, Gguf, Value as GgufValue},
 };
 use kith_blobs::Blobs;
 use kith_store::ModelRow;
@@ -133,6 +133,7 @@ impl Metadata {
     /// The header with its long lists (vocabulary, merges) as null, which is how Ollama shows it.
     pub(crate) fn short(gguf: &Gguf) -> Self {
         Self::with(gguf, |value| match value {
+            GgufValue::Array(GgufArray::Array(_)) => Value::Null,
             GgufValue::Array(array) if array.len() > LONG_LIST => Value::Null,
             value => value.to_json(),
         })
@@ -140,7 +141,11 @@ impl Metadata {
 
     /// The header with everything.
     pub(crate) fn full(gguf: &Gguf) -> Self {
-        Self::with(gguf, GgufValue::to_json)
+        // Lists of lists have no use in files that models come in, and no bound on what they would take as JSON.
+        Self::with(gguf, |value| match value {
+            GgufValue::Array(GgufArray::Array(_)) => Value::Null,
+            value => value.to_json(),
+        })
     }
 
     fn with(gguf: &Gguf, show: impl Fn(&GgufValue) -> Value) -> Self {

@@ -59,8 +59,9 @@ pub(crate) struct Repository {
 
 #[derive(Deserialize)]
 struct Token {
-    #[serde(alias = "access_token")]
-    token: String,
+    token: Option<String>,
+    /// The name OAuth has for it. Registries tell one of them, or both alike.
+    access_token: Option<String>,
 }
 
 /// What is to be done with a repository.
@@ -181,6 +182,10 @@ impl Registry {
         if repository.base.scheme() == "https" && realm.scheme() != "https" {
             return Err(wrong());
         }
+        // A registry elsewhere has no business with what listens on this machine alone.
+        if web::is_loopback(&realm) && !web::is_loopback(&repository.base) {
+            return Err(wrong());
+        }
         let actions = if act == Act::Push { "pull,push" } else { "pull" };
         let scope = scope.unwrap_or_else(|| format!("repository:{}:{actions}", repository.path));
         realm.query_pairs_mut().extend_pairs(service.map(|service| ("service", service))).append_pair("scope", &scope);
@@ -192,7 +197,8 @@ impl Registry {
             return Err(web::refusal(answer, &repository.path, self.now()).await);
         }
         let token: Token = web::json(answer, MAX_TOKEN).await?;
-        Ok(web::bearer(&token.token))
+        let token = token.token.or(token.access_token).ok_or_else(wrong)?;
+        Ok(web::bearer(&token))
     }
 
     /// As [`Registry::send`]; a failing status is an error about `what`.

@@ -185,7 +185,8 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
 
 pub(crate) fn is_loopback_host(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback() || address.is_unspecified())
 }
 
 /// A connection that could not be made or broke.

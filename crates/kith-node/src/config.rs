@@ -254,6 +254,14 @@ impl Config {
             asked.borrow_mut().insert(name.to_owned(), value.clone());
             value
         };
+        // What something stronger decides now is checked all the same: the next start may be without it.
+        if let Some(text) = &file.api.host {
+            parse_host("api.host", text)?;
+        }
+        if let Some(word) = &file.keys.provider {
+            word.parse::<KeyProvider>().map_err(|_| value("keys.provider", format!("`{word}` is not `auto` or `file`")))?;
+        }
+        UpdateConfig::from_table(&file.update, None)?;
         let host = match (overrides.host, env("KITH_HOST"), &file.api.host) {
             (Some(host), ..) => host,
             (None, Some(text), _) => parse_host("KITH_HOST", &text)?,
@@ -309,7 +317,7 @@ impl Config {
             provider_keys: if file.providers.env { provider_keys(&env)? } else { Vec::new() },
             provider_keys_from_env: file.providers.env,
             list_cloud_models: file.providers.list_models,
-            sources: sources(file.sources, &env),
+            sources: sources(file.sources, &env)?,
             browse_roots: file.browse.roots.map(absolute).transpose()?,
             schedule: Schedule::from_table(&file.schedule)?,
             update: UpdateConfig::from_table(&file.update, env("KITH_UPDATE_FEED"))?,
@@ -366,13 +374,20 @@ fn bounds(table: &InferenceTable, machine_memory: u64) -> Result<Bounds, ConfigE
     Ok(Bounds { memory, parallel, context, keep_alive })
 }
 
-fn sources(table: SourcesTable, env: Environment<'_>) -> Sources {
+fn sources(table: SourcesTable, env: Environment<'_>) -> Result<Sources, ConfigError> {
     let user = env("KITH_REGISTRY_USER").or(table.registry_user);
-    Sources {
+    let in_file = Sources { hub: table.hf_endpoint.clone(), registry: table.registry.clone(), ..Sources::default() };
+    let sources = Sources {
         hub: env("HF_ENDPOINT").or(table.hf_endpoint),
         hub_token: env("HF_TOKEN").or(table.hf_token),
         registry: env("KITH_REGISTRY").or(table.registry),
         registry_credentials: user.zip(env("KITH_REGISTRY_PASSWORD").or(table.registry_password)),
+    };
+    match in_file.wrong_address().or(sources.wrong_address()) {
+        Some(text) => {
+            Err(value("sources", format!("`{text}` is not the address of a hub or registry (and no place for a password)")))
+        }
+        None => Ok(sources),
     }
 }
 

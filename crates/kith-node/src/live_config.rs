@@ -19,6 +19,7 @@ use kith_types::{Clock, Timestamp};
 use serde_json::{Map, Value, json};
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
     path::PathBuf,
     sync::{Arc, OnceLock, RwLock, Weak},
     time::Duration,
@@ -129,7 +130,9 @@ impl LiveConfig {
             self.reach.inference.set_bounds(config.inference);
         }
         if let Some(app) = self.app.get().and_then(Weak::upgrade) {
-            app.set_allowed(crate::node::hosts(&config), config.origins.clone());
+            // The addresses that are listened on now, not those that a restart will bring.
+            let listen = self.state.read().unwrap_or_else(std::sync::PoisonError::into_inner).started.listen.clone();
+            app.set_allowed(crate::node::hosts(&Config { listen, ..Config::clone(&config) }), config.origins.clone());
         }
         self.follow_schedule();
         let applied = Applied { applied, restart_required, overridden: Vec::new() };
@@ -144,10 +147,15 @@ impl LiveConfig {
     /// Takes the allowance of this moment into force, and tells of a change.
     fn follow_schedule(&self) {
         let allowance = self.current().schedule.allowance(self.reach.clock.now());
-        let old = self.allowance.write().unwrap_or_else(std::sync::PoisonError::into_inner).replace(allowance);
-        if old.map(|old| old.parallel) != Some(allowance.parallel) {
-            self.reach.inference.throttle(allowance.parallel);
-        }
+        let old = {
+            // Both under one lock, so that the later of two changes is the one that stays in force.
+            let mut current = self.allowance.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let old = current.replace(allowance);
+            if old.map(|old| old.parallel) != Some(allowance.parallel) {
+                self.reach.inference.throttle(allowance.parallel);
+            }
+            old
+        };
         if old.is_some_and(|old| old.quiet != allowance.quiet) || (old.is_none() && allowance.quiet) {
             let kind = if allowance.quiet { "schedule.quiet" } else { "schedule.normal" };
             let until = allowance.until.map(Timestamp::rfc3339);
@@ -191,6 +199,10 @@ impl LiveConfig {
             if known.value(&config) == value {
                 continue;
             }
+            if key == "update.key" {
+                // Whoever may change settings from afar may not thereby choose whose programs this machine runs.
+                return Err(refuse(&key, "`update.key` is changed in the file alone, by hand"));
+            }
             if !known.in_file {
                 let variables = known.variables.join("` or `");
                 return Err(refuse(&key, format!("`{key}` is a secret, and set by the variable `{variables}` alone")));
@@ -218,6 +230,12 @@ impl Configuration for LiveConfig {
         let text = config::read(&current.data_dir).map_err(|error| ConfigRefusal::File(error.to_string()))?;
         let edited = edit::edit(&text, &wanted).map_err(|fault| refuse(&fault.key, fault.message))?;
         let config = current.again(&edited).map_err(|error| refusal_of(error, &edited))?;
+        let (old, new) = (current.listen.first().map(SocketAddr::ip), config.listen.first().map(SocketAddr::ip));
+        if let Some(host) = new.filter(|_| old != new)
+            && let Err(error) = tokio::net::TcpListener::bind((host, 0)).await
+        {
+            return Err(refuse("api.host", format!("`api.host`: nothing can be listened to at {host}: {error}")));
+        }
         if edited != text {
             let path = self.path();
             let bytes = edited.clone();

@@ -385,7 +385,10 @@ impl Node {
             while self.serving.join_next().await.is_some() {}
             self.downloads.stop().await;
             self.responses.stop().await;
-            self.inference.stop().await;
+            // What comes after it is to be written whether or not a model lets go in time.
+            if tokio::time::timeout(Duration::from_millis(1500), self.inference.stop()).await.is_err() {
+                tracing::warn!("a model did not leave memory in time");
+            }
             self.events.flush();
             self.events.publish("node.stopped", json!({}));
             self.observing.cancel();

@@ -179,10 +179,9 @@ impl Responses {
         last: &[u8],
     ) -> Result<(), ResponsesError> {
         at_most("answer", body.len(), MAX_BODY_BYTES)?;
-        if running.streamed {
-            at_most("events", running.log.bytes() + last.len(), MAX_BODY_BYTES)?;
-        }
-        let events = running.streamed.then(|| running.log.text(last));
+        // Events that are too many to be kept are left out: the answer itself is whole without them.
+        let fits = running.log.bytes() + last.len() <= MAX_BODY_BYTES;
+        let events = (running.streamed && fits).then(|| running.log.text(last));
         let end = ResponseEnd { status: status.as_str(), body, events: events.as_deref(), at: self.clock.now() };
         // Nothing is changed if it was deleted meanwhile, and that is as it should be.
         self.store.response_end(&running.id, &end).await?;
@@ -267,6 +266,9 @@ impl Responses {
             return Ok(Events::Frames(log.follow(after).boxed()));
         }
         let Some(text) = self.store.response_events(id).await? else {
+            if matches!(record.summary.status, Status::Completed | Status::Incomplete) {
+                return Err(ResponsesError::NotStreamed);
+            }
             return Ok(Events::BrokeOff(Box::new(record)));
         };
         let skip = after.map_or(0, |after| usize::try_from(after).unwrap_or(usize::MAX).saturating_add(1));

@@ -26,7 +26,7 @@ pub use latency::{Latencies, LatencyRecorder};
 pub use machine::{Machine, MachineReading};
 pub use metrics::{Figures, MINUTES, Metrics, Point, Probe, Reading, Sampler, TICK};
 pub use profile::{MAX_AVATAR, Picture, Profile, ProfileChange, Profiles};
-pub use push::{PushOutcome, Pusher};
+pub use push::{PushOutcome, Pusher, is_on_this_machine};
 pub use redact::Redactor;
 pub use settings::{Settings, SettingsChange, SettingsKeeper};
 pub use system::{System, SystemParts};

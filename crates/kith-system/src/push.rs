@@ -61,6 +61,17 @@ pub(crate) fn check(text: &str) -> Result<Url, SystemError> {
     Ok(url)
 }
 
+/// Whether an endpoint lies on the node's own machine.
+pub fn is_on_this_machine(endpoint: &str) -> bool {
+    Url::parse(endpoint).is_ok_and(|url| loopback_host(&url))
+}
+
+/// Whether two endpoints are of different owners, as far as addresses tell.
+pub(crate) fn elsewhere(one: Option<&str>, other: Option<&str>) -> bool {
+    let origin = |text: Option<&str>| text.and_then(|text| Url::parse(text).ok()).map(|url| url.origin());
+    origin(one) != origin(other)
+}
+
 /// Sends pushes.
 pub struct Pusher {
     profiles: Arc<Profiles>,

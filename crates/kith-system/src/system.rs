@@ -1,9 +1,11 @@
 //! All of it together, opened once when the node starts.
 
 use crate::{
-    Browse, Contacts, Metrics, Probe, Profiles, Pusher, Reports, Sampler, SettingsKeeper, SystemError, Throughput,
+    Browse, Contacts, Metrics, Probe, Profile, ProfileChange, Profiles, Pusher, Reports, Sampler, SettingsChange, SettingsKeeper,
+    SystemError, Throughput,
     audit::{Audit, Writer},
     diagnostics::Sources,
+    push,
 };
 use kith_events::Events;
 use kith_keys::{Entropy, Sealer};
@@ -62,6 +64,21 @@ pub struct System {
 }
 
 impl System {
+    /// Changes the profile: what is given, all of it or nothing. The push token is for the endpoint it was given for: one at another
+    /// place does not get it.
+    ///
+    /// # Errors
+    /// [`SystemError::Invalid`], [`SystemError::Store`].
+    pub async fn change_profile(&self, change: ProfileChange) -> Result<Profile, SystemError> {
+        if let Some(endpoint) = &change.push_endpoint {
+            let before = self.profiles.get().await?.push_endpoint;
+            if push::elsewhere(before.as_deref(), endpoint.as_deref()) && before.is_some() {
+                self.settings.change(SettingsChange { push_token: Some(None), ..SettingsChange::default() }).await?;
+            }
+        }
+        self.profiles.change(change).await
+    }
+
     /// Opens it. From now on the audit listens; what it hears is written by the second part, whose [`Writer::run`] is to be run as a
     /// task.
     ///

@@ -30,8 +30,10 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Json<Vec<AdminModel>>, 
 #[utoipa::path(delete, path = "/api/admin/models/{id}", tag = "models", params(("id" = String, Path, description = "The model's name.")),
     responses((status = 200, body = AdminRemoved), (status = 404, description = "No such model.")))]
 pub async fn remove(State(app): State<Arc<App>>, id: Id) -> Result<Json<AdminRemoved>, ApiError> {
-    let model = find(&app, id).await?;
-    let removed = app.library.remove(&model.name).await?;
+    let Path(id) = id?;
+    // What is removed is named in full: a family's only model is not meant by the family's name here.
+    let name = id.parse().map_err(kith_models::ModelError::BadName)?;
+    let removed = app.library.remove(&name).await?;
     let name = removed.name.to_string();
     app.inference.forget(&name).await;
     app.events.publish("model.removed", serde_json::json!({"model": name}));

@@ -1,8 +1,9 @@
 //! The owner's profile.
 
 use crate::{app::App, body::Json as Body, error::ApiError};
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use kith_access::Principal;
 use kith_system::{MAX_AVATAR, Profile, ProfileChange};
 use kith_types::Code;
 use kith_wire::system::{ProfileBody, ProfileUpdate, PushTest};
@@ -45,18 +46,33 @@ pub async fn profile(State(app): State<Arc<App>>) -> Result<Json<ProfileBody>, A
     responses((status = 200, body = ProfileBody), (status = 400, description = "A value out of its bounds.")))]
 pub async fn change_profile(
     State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
     Body(update): Body<ProfileUpdate>,
 ) -> Result<Json<ProfileBody>, ApiError> {
+    near(&principal, update.push_endpoint.as_ref().and_then(Option::as_deref))?;
     let avatar = update.avatar.map(|avatar| avatar.map(|text| picture(&text)).transpose()).transpose()?;
     let change =
         ProfileChange { display_name: update.display_name, avatar, push_endpoint: update.push_endpoint, metered: update.metered };
-    Ok(body(&app, app.system.profiles.change(change).await?))
+    Ok(body(&app, app.system.change_profile(change).await?))
+}
+
+/// An endpoint on this machine is the business of those who sit at it: for others a test would be a way to its other services.
+fn near(principal: &Principal, endpoint: Option<&str>) -> Result<(), ApiError> {
+    if !principal.loopback && endpoint.is_some_and(kith_system::is_on_this_machine) {
+        let message = "an endpoint on the node's own machine is set and tested only from there";
+        return Err(ApiError::new(Code::Forbidden, message).with_field("push_endpoint"));
+    }
+    Ok(())
 }
 
 /// Sends a push with nothing in it to the saved endpoint, and tells what became of it.
 #[utoipa::path(post, path = "/api/v1/profile/push-test", tag = "system",
     responses((status = 200, body = PushTest), (status = 409, description = "The profile has no push endpoint.")))]
-pub async fn push_test(State(app): State<Arc<App>>) -> Result<Json<PushTest>, ApiError> {
+pub async fn push_test(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+) -> Result<Json<PushTest>, ApiError> {
+    near(&principal, app.system.profiles.get().await?.push_endpoint.as_deref())?;
     let outcome = app.system.pusher.test().await?;
     Ok(Json(PushTest {
         delivered: outcome.delivered,

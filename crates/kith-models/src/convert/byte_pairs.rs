@@ -295,7 +295,7 @@ fn characters(normalizer: Option<&Value>, pre: Option<&Value>) -> Result<Kind, M
     let pre: Vec<&Value> = pre.map(|all| parts(all, "pretokenizers")).unwrap_or_default();
     let replaces = |one: &&Value| one["type"] == "Replace" && one["pattern"]["String"] == " " && one["content"] == "\u{2581}";
     let prepends = |one: &&Value| one["type"] == "Prepend" && one["prepend"] == "\u{2581}";
-    if pre.is_empty() && marks.iter().all(|one| replaces(one) || prepends(one)) && marks.iter().any(|one| replaces(one)) {
+    if pre.is_empty() && marks.iter().all(|one| replaces(one) || prepends(one)) && marks.iter().any(replaces) {
         return Ok(Kind::Characters { space: marks.iter().any(prepends) });
     }
     match (marks.as_slice(), pre.as_slice()) {

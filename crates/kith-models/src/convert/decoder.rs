@@ -202,7 +202,9 @@ impl File {
         if self.num_hidden_layers > MAX_LAYERS {
             return refused(format!("config.json gives {} layers; at most {MAX_LAYERS} are read", self.num_hidden_layers));
         }
-        if self.num_attention_heads % kv != 0 || (self.head_dim.is_none() && self.hidden_size % self.num_attention_heads != 0) {
+        let even = self.num_attention_heads.is_multiple_of(kv)
+            && (self.head_dim.is_some() || self.hidden_size.is_multiple_of(self.num_attention_heads));
+        if !even {
             return refused("config.json gives numbers of heads that do not divide each other or the width");
         }
         if !(self.rms_norm_eps > 0.0 && self.rms_norm_eps < 1.0) {

@@ -1,6 +1,6 @@
 //! Which tensors a decoder has, under which names, of which shapes, and in which order of rows.
 
-use super::{decoder::Decoder, refused, safetensors::Stored};
+use super::{decoder::Decoder, refused, shards::Placed};
 use crate::ModelError;
 use std::collections::BTreeMap;
 
@@ -68,13 +68,13 @@ pub(super) fn wanted(decoder: &Decoder, has_output: bool) -> Vec<Wanted> {
 }
 
 /// Finds every tensor of a decoder among those stored. Every one must be there with its shape, and no other.
-pub(super) fn select<'a, T>(
-    stored: &'a BTreeMap<String, (T, Stored)>,
+pub(super) fn select<'a>(
+    stored: &'a BTreeMap<String, Placed>,
     decoder: &Decoder,
-) -> Result<Vec<(Wanted, &'a (T, Stored))>, ModelError> {
+) -> Result<Vec<(Wanted, &'a Placed)>, ModelError> {
     // A tied output is at times stored all the same; it is the embedding again.
     let has_output = !decoder.tied;
-    let mut present: BTreeMap<&str, &(T, Stored)> = stored
+    let mut present: BTreeMap<&str, &Placed> = stored
         .iter()
         .map(|(name, tensor)| (name.as_str(), tensor))
         .filter(|(name, _)| !name.ends_with(NOT_NEEDED) && (has_output || *name != "lm_head.weight"))

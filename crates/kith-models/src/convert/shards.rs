@@ -17,11 +17,14 @@ const INDEX: &str = "model.safetensors.index.json";
 /// The most files. The largest known models have 191.
 const MAX_FILES: usize = 1024;
 
-/// The files and the tensors in them, each with the place of its file.
+/// A tensor, and which of the files it lies in.
+pub(super) type Placed = (usize, Stored);
+
+/// The files and the tensors in them.
 #[derive(Debug)]
 pub(super) struct Shards {
     pub(super) files: Vec<File>,
-    pub(super) tensors: BTreeMap<String, (usize, Stored)>,
+    pub(super) tensors: BTreeMap<String, Placed>,
 }
 
 #[derive(Deserialize)]

@@ -8,6 +8,7 @@ use crate::{
 };
 use kith_blobs::Pin;
 use kith_types::{Blake3, ModelName, Sha256};
+use std::collections::HashSet;
 use tokio::task::spawn_blocking;
 
 /// Bytes that a plan stands on; while it lives they stay.
@@ -72,7 +73,11 @@ impl Library {
             return invalid(format!("`{field}` has {} files; at most {MAX_FILES} are taken", files.len()));
         }
         let mut held = Vec::with_capacity(files.len());
+        let mut seen = HashSet::new();
         for (name, sha256) in files {
+            if !seen.insert(sha256) {
+                return invalid(format!("the blob {sha256} of `{name}` is listed twice in `{field}`"));
+            }
             let found = match self.bytes(&sha256).await? {
                 Some((hash, size)) => self.hold(hash, sha256, size).await?,
                 None => None,

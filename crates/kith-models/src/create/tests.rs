@@ -238,7 +238,11 @@ async fn what_is_no_model_and_what_is_not_there_is_told_before_anything_is_made(
     let error = shelf.library.plan(named("a"), of(file(nonsense))).await.unwrap_err();
     assert!(matches!(error, ModelError::BadFile { .. }), "{error}");
     let digest = shelf.upload(&tiny_gguf(1)).await;
-    let two = of(Base::Files(vec![("a".into(), digest), ("b".into(), digest)]));
+    let twice = of(Base::Files(vec![("a".into(), digest), ("b".into(), digest)]));
+    let error = shelf.library.plan(named("a"), twice).await.unwrap_err();
+    assert!(error.to_string().contains("listed twice"), "{error}");
+    let other = shelf.upload(&tiny_gguf(2)).await;
+    let two = of(Base::Files(vec![("a".into(), digest), ("b".into(), other)]));
     let error = shelf.library.plan(named("a"), two).await.unwrap_err();
     assert!(error.to_string().contains("give it alone"), "{error}");
     let adapted = Recipe { adapters: vec![("lora".into(), digest)], ..of(file(digest)) };

@@ -46,7 +46,13 @@ impl Library {
     /// model named within a day. Safe at any time.
     pub async fn rescan(&self) -> Result<Cleaned, ModelError> {
         let inner = Arc::clone(&self.inner);
-        tokio::spawn(async move { inner.clean().await }).await?
+        tokio::spawn(async move { inner.clean(Ghosts::Remove).await }).await?
+    }
+
+    /// As [`Library::rescan`], but models whose bytes cannot be found stay: a disk may only be missing for now.
+    pub async fn clean(&self) -> Result<Collected, ModelError> {
+        let inner = Arc::clone(&self.inner);
+        Ok(tokio::spawn(async move { inner.clean(Ghosts::Keep).await }).await??.collected)
     }
 
     /// What was removed unasked, the latest first; at most 100 removals.
@@ -55,8 +61,15 @@ impl Library {
     }
 }
 
+/// What becomes of models without bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ghosts {
+    Keep,
+    Remove,
+}
+
 impl Inner {
-    async fn clean(&self) -> Result<Cleaned, ModelError> {
+    async fn clean(&self, ghosts: Ghosts) -> Result<Cleaned, ModelError> {
         let _changing = self.changes.lock().await;
         let mut cleaned = Cleaned::default();
         for row in self.store.models().await? {
@@ -69,6 +82,14 @@ impl Inner {
                 Ok(row) => {
                     self.store.model_put(&row).await?;
                     cleaned.mended.push(row.name);
+                }
+                Err(ModelError::Damaged { .. } | ModelError::BadName(_) | ModelError::BadFile { .. })
+                    if ghosts == Ghosts::Keep =>
+                {
+                    tracing::warn!(
+                        name = row.name,
+                        "a model's bytes are missing or damaged; it is not listed until they are back"
+                    );
                 }
                 Err(ModelError::Damaged { .. } | ModelError::BadName(_) | ModelError::BadFile { .. }) => {
                     tracing::warn!(name = row.name, "a model's bytes are missing or damaged; it is removed from the library");

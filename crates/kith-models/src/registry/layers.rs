@@ -51,6 +51,10 @@ impl Brought {
                 None => left.push(layer.media_type.clone()),
             }
         }
+        let total = texts.iter().fold(0u64, |total, (_, layer): &(String, Descriptor)| total.saturating_add(layer.size));
+        if total > MAX_TEXT as u64 {
+            return Err(SourceError::unexpected(host, format!("texts of {total} bytes in all")));
+        }
         match (models.pop(), models.is_empty()) {
             (Some(model), true) => Ok(Self { model, texts, left }),
             (Some(_), false) => Err(SourceError::Unsupported("the model comes in several files: only one is taken".into())),

@@ -75,8 +75,9 @@ impl Registry {
 /// The address an answer tells, if it is one that may be asked.
 fn location(answer: &Response) -> Option<Url> {
     let url = answer.url().join(answer.headers().get(header::LOCATION)?.to_str().ok()?).ok()?;
-    // Not from an encrypted connection to a plain one.
-    (answer.url().scheme() == url.scheme() || url.scheme() == "https").then_some(url)
+    // Not from an encrypted connection to a plain one, and from elsewhere not to what listens on this machine alone.
+    let encrypted = answer.url().scheme() == url.scheme() || url.scheme() == "https";
+    (encrypted && (web::is_loopback(answer.url()) || !web::is_loopback(&url))).then_some(url)
 }
 
 /// `Range: 0-N` says that N + 1 bytes are there.

@@ -5,8 +5,20 @@ use kith_events::Event;
 use serde_json::{Map, Value, json};
 
 /// Events with these first words are recorded.
-const FAMILIES: [&str; 11] =
-    ["access", "adapter", "audit", "config", "contacts", "diagnostics", "guard", "node", "profile", "provider", "settings"];
+const FAMILIES: [&str; 12] = [
+    "access",
+    "adapter",
+    "audit",
+    "config",
+    "contacts",
+    "diagnostics",
+    "guard",
+    "node",
+    "profile",
+    "providers",
+    "settings",
+    "update",
+];
 /// Events of models are, where the library changes; loading and unloading is everyday.
 const MODEL_CHANGES: [&str; 10] =
     ["added", "copied", "created", "deleted", "imported", "pulled", "pushed", "quantized", "removed", "renamed"];

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 /// The home folder and the places where volumes are mounted on this system.
 pub fn default_roots(home: Option<&Path>) -> Vec<PathBuf> {
+    // A home folder that is the whole disk, as services and containers have, is nobody's home.
+    let home = home.filter(|home| home.parent().is_some());
     let mut roots: Vec<PathBuf> = home.map(Path::to_owned).into_iter().collect();
     roots.extend(volumes(home));
     roots

@@ -49,6 +49,19 @@ async fn a_push_is_really_sent_with_the_token() {
 }
 
 #[tokio::test]
+async fn the_token_stays_with_the_endpoint_it_was_given_for() {
+    let house = House::new().await;
+    let to = |url: Option<&str>| ProfileChange { push_endpoint: Some(url.map(str::to_owned)), ..ProfileChange::default() };
+    house.system.change_profile(to(Some("https://push.example/a"))).await.unwrap();
+    let token = Some(Some(Zeroizing::new("tk_0123456789".to_owned())));
+    house.system.settings.change(SettingsChange { push_token: token, ..Default::default() }).await.unwrap();
+    house.system.change_profile(to(Some("https://push.example/b"))).await.unwrap();
+    assert!(house.system.settings.push_token().await.unwrap().is_some(), "another path of the same place");
+    house.system.change_profile(to(Some("https://other.example/b"))).await.unwrap();
+    assert!(house.system.settings.push_token().await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed_and_a_refusal_is_told() {
     for (answer, status) in [
         ("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n", 302),

@@ -30,7 +30,7 @@ pub(super) async fn earlier(app: &App, previous: Option<&str>) -> Result<Vec<Inp
             );
             return Err(ApiError::new(Code::InvalidRequest, message).with_field("previous_response_id"));
         }
-        bytes += record.summary.bytes;
+        bytes += (record.input.len() + record.body.len()) as u64;
         if turns.len() >= MAX_CHAIN || bytes > MAX_CHAIN_BYTES {
             let message = format!("it continues more than {MAX_CHAIN} responses or {MAX_CHAIN_BYTES} bytes");
             return Err(ApiError::new(Code::BodyTooLarge, message).with_field("previous_response_id"));

@@ -162,8 +162,12 @@ impl Names<'_> {
             ("eq", 2..) => {
                 let values = values()?;
                 let (first, others) = values.split_first().ok_or_else(|| GoError(String::new()))?;
-                let tests: Vec<_> = others.iter().map(|other| format!("{} == {}", first.code, other.code)).collect();
-                Ok(Value::new(format!("({})", tests.join(" or ")), Kind::Truth))
+                // Each value once: an expression that repeats one doubles with every level it is nested.
+                let code = match others {
+                    [other] => format!("({} == {})", first.code, other.code),
+                    others => format!("({} in [{}])", first.code, codes(others, ", ")),
+                };
+                Ok(Value::new(code, Kind::Truth))
             }
             ("ne" | "lt" | "le" | "gt" | "ge", 2) => {
                 let sign = match function {
