@@ -142,12 +142,13 @@ async fn a_folder_of_safetensors_becomes_the_model_it_was_and_may_be_quantised()
     let shown = post(&node.url, "/api/show", dir.path(), json!({"model": "folder:q8"})).await;
     assert_eq!(shown["details"]["quantization_level"], "Q8_0");
     for name in ["folder:f32", "folder:q8"] {
-        let ask = json!({"model": name, "stream": false, "options": {"temperature": 0, "num_predict": 32},
+        let ask = json!({"model": name, "stream": false, "options": {"temperature": 0, "num_predict": 64},
             "messages": [{"role": "user", "content": "Name the planets of the solar system."}]});
         let said = post(&node.url, "/api/chat", dir.path(), ask).await;
         let said = said["message"]["content"].as_str().unwrap();
         // Rows in a wrong order, a wrong vocabulary or a wrong template would leave no sense in it.
-        assert!(said.contains("Mercury") && said.contains("Venus"), "{name}: {said}");
+        let planets = ["Mercury", "Venus", "Earth", "Mars", "Jupiter", "Saturn", "Uranus", "Neptune"];
+        assert!(planets.iter().filter(|planet| said.contains(**planet)).count() >= 2, "{name}: {said}");
     }
     assert_eq!(node.terminate(), Some(0));
 }

@@ -62,12 +62,22 @@ pub struct Found {
 
 #[derive(Debug, Deserialize)]
 struct FoundModel {
-    /// The hub tells `modelId` as well, which is the same.
-    id: String,
+    #[serde(rename(deserialize = "id"))]
+    own: Option<String>,
+    /// The older word for the same; the hub tells both.
+    #[serde(rename(deserialize = "modelId"))]
+    older: Option<String>,
     #[serde(default)]
     downloads: u64,
     #[serde(default)]
     likes: u64,
+}
+
+impl FoundModel {
+    /// `user/repository`.
+    fn id(&self) -> &str {
+        self.own.as_deref().or(self.older.as_deref()).unwrap_or_default()
+    }
 }
 
 impl Hub {
@@ -91,12 +101,12 @@ impl Hub {
         let models = self.repositories(query, limit).await?;
         let found = futures::stream::iter(models).map(|model| async move {
             // A gated or vanished repository is no reason to fail the search.
-            let files = match self.files(&model.id).await {
+            let files = match self.files(model.id()).await {
                 Err(SourceError::NotFound(_) | SourceError::Refused { .. } | SourceError::Name(_)) => return Ok(None),
                 files => files?,
             };
             let variants = listing::variants(&files);
-            let found = Found { repo: model.id, downloads: model.downloads, likes: model.likes, variants };
+            let found = Found { repo: model.id().to_owned(), downloads: model.downloads, likes: model.likes, variants };
             Ok((!found.variants.is_empty()).then_some(found))
         });
         let found: Vec<Result<_, SourceError>> = found.buffered(AT_ONCE).collect().await;
@@ -114,6 +124,7 @@ impl Hub {
             .append_pair("limit", &limit.clamp(1, MAX_FOUND).to_string());
         let answer = self.asked(Ask::get(url), "the search").await?;
         let mut models: Vec<FoundModel> = web::json(answer.response, MAX_JSON).await?;
+        models.retain(|model| !model.id().is_empty());
         models.truncate(limit.clamp(1, MAX_FOUND));
         Ok(models)
     }

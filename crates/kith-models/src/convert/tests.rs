@@ -230,7 +230,7 @@ fn what_is_not_one_whole_encoder_of_a_known_kind_is_refused_in_a_sentence() {
         (new().with("config.json", "/hidden_size", json!(8)), "shape"),
         (new().with("config.json", "/layer_norm_eps", json!(0)), "layer_norm_eps"),
         (new().with("config.json", "/vocab_size", json!("x")), "config.json"),
-        (new().with("modules.json", "/1/path", json!("../elsewhere")), "modules.json"),
+        (new().with("modules.json", "/1/path", json!("../elsewhere")), "../elsewhere"),
         (new().with("modules.json", "/2/type", json!("sentence_transformers.models.Dense")), "Dense"),
         (new().with("1_Pooling/config.json", "/pooling_mode_max_tokens", json!(true)), "max_tokens"),
         (new().with("tokenizer.json", "/model/type", json!("BPE")), "model"),

@@ -42,10 +42,10 @@ impl Hub {
         let title =
             model.details.title.clone().unwrap_or_else(|| model.name.family().rsplit('/').next().unwrap_or_default().into());
         for repository in self.repositories(&title, MAX_REPOSITORIES).await? {
-            let Ok(files) = self.files(&repository.id).await else { continue };
+            let Ok(files) = self.files(repository.id()).await else { continue };
             // A name proves nothing: only the same bytes do.
             if let Some(file) = files.into_iter().find(|file| file.sha256 == Some(model.sha256)) {
-                let place = HubPlace { repo: repository.id, filename: file.path };
+                let place = HubPlace { repo: repository.id().to_owned(), filename: file.path };
                 let mut places = self.known.0.lock().unwrap_or_else(PoisonError::into_inner);
                 if places.len() >= MAX_KNOWN {
                     places.clear();

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::testing::{GgufBuilder, tiny_gguf};
+use kith_blobs::Collected;
 use kith_types::{Sha256, Timestamp};
 use serde_json::{Map, json};
 use std::{

@@ -182,7 +182,7 @@ mod tests {
         let mut texts = Texts::default();
         for (kind, text) in [
             ("template", "{{ if .System }}{{ .System }} {{ end }}{{ .Prompt }}"),
-            ("template", "{{ call .Nobody }}"),
+            ("template", "{{ if (call .Nobody) }}x{{ end }}"),
             ("messages", r#"[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}]"#),
             ("system", "Be brief."),
             ("params", r#"{"stop":["a"],"temperature":1}"#),

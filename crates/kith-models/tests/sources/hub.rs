@@ -84,7 +84,7 @@ async fn what_the_hub_does_not_have_or_show_is_told_and_not_asked_for_again() {
 async fn a_search_tells_repositories_with_their_variants() {
     let server = Imitation::start(|seen, _| match seen.path() {
         "/api/models" => Reply::json(&json!([
-            {"id": "acme/tiny", "downloads": 50, "likes": 7},
+            {"_id": "65f0", "id": "acme/tiny", "modelId": "acme/tiny", "downloads": 50, "likes": 7},
             {"id": "acme/gated", "downloads": 40, "likes": 1},
             {"modelId": "acme/empty"},
         ])),
