@@ -167,6 +167,9 @@ async fn the_table_and_the_document_are_the_specification_so_far() {
     ]);
     let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+    let operations = document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap().values());
+    let ids: Vec<&str> = operations.filter_map(|operation| operation["operationId"].as_str()).collect();
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "generated clients name endpoints by these");
     let mut built = BTreeSet::new();
     for route in node.node().app().routes() {
         let key = (route.method.as_str(), route.path.as_str());

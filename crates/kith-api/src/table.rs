@@ -69,8 +69,9 @@ impl Table {
         for (path, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
                 let method = method_name(&method).to_owned();
-                self.routes.push(Route { method, path: path.clone(), access, class });
+                operation.operation_id = Some(operation_id(&method, path));
                 describe(operation, access);
+                self.routes.push(Route { method, path: path.clone(), access, class });
             }
         }
         let methods = methods.route_layer(from_fn_with_state((Arc::clone(&self.app), access, class), admit));
@@ -82,6 +83,12 @@ impl Table {
         let (router, document) = self.router.split_for_parts();
         (router, document, self.routes)
     }
+}
+
+/// What generated clients call an endpoint: `get_api_admin_models_id`. Handlers' own names occur more than once.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.fold(method.to_ascii_lowercase(), |id, word| format!("{id}_{}", word.to_ascii_lowercase()))
 }
 
 /// Says in the document what holds for every endpoint of this access.
