@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod http;
 mod model;
+mod pages;
 mod paths;
 mod process;
 mod run;
@@ -25,6 +26,7 @@ cargo xtask COMMAND
                             build, start the node, show one streamed answer; Ctrl-C stops it
   test                      everything CI needs: format, house rules, clippy, build, tests
   tidy                      the house rules alone
+  pages                     build the window's pages alone
   bench NAME [--write]      measure; --write puts the figures into docs/benchmarks.md
                             inference    speed beside llama.cpp, streams, start, memory
                             reads        cheap reads at 500 requests a second
@@ -60,6 +62,10 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         "tidy" => {
             no_arguments(rest)?;
             tidy::run(&Paths::find()?.root)
+        }
+        "pages" => {
+            no_arguments(rest)?;
+            pages::build(&Paths::find()?)
         }
         "bench" => bench::run(&Paths::find()?, rest),
         "help" | "--help" | "-h" => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::paths::Paths;
-use crate::{check, model, process, setup};
+use crate::{check, model, pages, process, setup};
 
 /// What a small model answers well and shortly.
 const PROMPT: &str = "Why is the sky blue? Answer in two sentences.";
@@ -61,6 +61,7 @@ impl Wishes {
 /// Sets up, builds, starts the node or finds the running one, and shows one answer.
 pub fn run(paths: &Paths, wishes: &Wishes) -> Result<()> {
     let file = setup::for_running(paths)?;
+    pages::build(paths)?;
     process::run(&mut check::build(paths))?;
 
     let (node, url) = match running_url(paths, wishes) {

@@ -43,6 +43,11 @@ pub fn for_running(paths: &Paths) -> Result<PathBuf> {
     model::make_sure(paths)
 }
 
+/// Debian's compiler for the window, where rustup cannot add its target.
+pub fn web_assembly() -> Result<()> {
+    installer::Installer::here().install(&[installer::Need::WebAssembly])
+}
+
 /// What building, running and testing needs.
 pub fn everything(paths: &Paths) -> Result<Ready> {
     tools::install_missing(&tools::Scope { python: !python::has_clients(paths), lints: true })?;

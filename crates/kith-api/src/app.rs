@@ -6,6 +6,7 @@ use crate::{
     metrics::Metrics,
     table::Route,
     traffic::{Traffic, TrafficReading},
+    window::Window,
 };
 use kith_access::Access;
 use kith_events::Events;
@@ -94,6 +95,8 @@ pub struct AppParts {
     pub configuration: Arc<dyn Configuration>,
     /// New versions.
     pub updates: Arc<dyn Updates>,
+    /// The window's files.
+    pub window: Arc<dyn Window>,
 }
 
 /// Everything handlers can reach.
@@ -123,6 +126,7 @@ pub struct App {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) configuration: Arc<dyn Configuration>,
     pub(crate) updates: Arc<dyn Updates>,
+    pub(crate) window: Arc<dyn Window>,
     pub(crate) hardware: Hardware,
     /// Places for WebSockets.
     pub(crate) sockets: Arc<Semaphore>,
@@ -142,6 +146,7 @@ impl App {
             inference: parts.inference,
             configuration: parts.configuration,
             updates: parts.updates,
+            window: parts.window,
             hardware: Hardware::default(),
             sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
             allowed: RwLock::new(Arc::new(parts.settings.clone())),

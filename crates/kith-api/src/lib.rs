@@ -29,6 +29,7 @@ mod notice;
 mod query;
 mod system_error;
 mod traffic;
+mod window;
 
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;
@@ -36,3 +37,4 @@ pub use routes::{document, router};
 pub use serve::serve;
 pub use table::Route;
 pub use traffic::TrafficReading;
+pub use window::{Window, WindowFile};

@@ -33,6 +33,7 @@ mod diagnostics;
 mod history;
 mod profile;
 mod settings;
+mod window;
 
 pub(crate) use system::process_memory;
 
@@ -192,6 +193,13 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Open, Std, routes!(docs::page))
         .add(Level::Open, Std, routes!(docs::script))
         .add(Level::Open, Std, routes!(docs::style))
+        .add(Level::Open, Std, routes!(window::entry))
+        .add(Level::Open, Std, routes!(window::inside))
+        .add(Level::Open, Std, routes!(window::pair))
+        .add(Level::Open, Std, routes!(window::asset))
+        .add(Level::Open, Std, routes!(window::manifest))
+        .add(Level::Open, Std, routes!(window::icon))
+        .add(Level::Open, Std, routes!(window::sized_icon))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

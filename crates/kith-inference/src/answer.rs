@@ -407,6 +407,7 @@ fn run(begun: Begun, mut tally: Tally, events: Events) -> impl Stream<Item = Res
                 events.publish("inference.finished", json!({
                     "model": name, "prompt_tokens": usage.prompt, "completion_tokens": usage.completion,
                     "total_ms": u64::try_from(total.as_millis()).unwrap_or(u64::MAX),
+                    "decode_ms": u64::try_from(timings.decode.as_millis()).unwrap_or(u64::MAX),
                 }));
                 yield Ok(Piece::Done(Done { reason, usage, timings, total, load, context: context.unwrap_or_default() }));
             }

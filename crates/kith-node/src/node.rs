@@ -317,6 +317,7 @@ impl Node {
             responses: Arc::clone(&responses),
             system: Arc::clone(&system),
             configuration: live.clone(),
+            window: Arc::new(crate::ports::BuiltPages),
             updates: Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version)),
         });
         live.attach(&app);

@@ -1,6 +1,7 @@
 //! Where islands meet: the library answers inference's questions, inference lets go of what the library removes.
 
 use async_trait::async_trait;
+use kith_api::{Window, WindowFile};
 use kith_engine::{ModelFormat, ModelSpec};
 use kith_inference::{Catalogue, Inference, InferenceError, Message, ModelCard, Role};
 use kith_models::{Adapters, InUse, Library, Model, ModelError, Speaker};
@@ -36,6 +37,17 @@ impl Catalogue for LibraryCatalogue {
         card.spec.path = adapted.path;
         card.spec.size_bytes = adapted.size;
         Ok(Arc::new(card))
+    }
+}
+
+/// The pages inside the binary as the window.
+pub(crate) struct BuiltPages;
+
+impl Window for BuiltPages {
+    fn file(&self, name: &str, brotli: bool) -> Option<WindowFile> {
+        let page = kith_pages::page(name)?;
+        let bytes = if brotli { page.brotli.into() } else { page.plain().ok()?.into() };
+        Some(WindowFile { content_type: page.content_type, bytes, brotli, immutable: page.immutable })
     }
 }
 

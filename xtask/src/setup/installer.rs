@@ -18,6 +18,8 @@ pub enum Need {
     Python,
     /// The `rustfmt` and `clippy` components.
     RustComponents,
+    /// A compiler for WebAssembly, where rustup cannot add the target.
+    WebAssembly,
 }
 
 /// The installers that set-up knows by name.
@@ -75,8 +77,9 @@ impl Installer {
             (Need::Python, Self::Pacman) => &["python"],
             (Need::Python, Self::Brew) => &["python3"],
             (Need::Python, Self::Winget) => &["Python.Python.3.12"],
+            (Need::WebAssembly, Self::Apt) => &["rustc-web", "rust-web-src"],
             // Apple's compilers come with the command line tools; the Rust components with rustup.
-            (Need::Compilers, Self::Brew) | (Need::RustComponents, _) | (_, Self::Unknown) => &[],
+            (Need::Compilers, Self::Brew) | (Need::RustComponents | Need::WebAssembly, _) | (_, Self::Unknown) => &[],
         }
     }
 
@@ -86,6 +89,9 @@ impl Installer {
         let mut lines = Vec::new();
         if needs.contains(&Need::RustComponents) {
             lines.push("rustup component add rustfmt clippy".to_owned());
+        }
+        if needs.contains(&Need::WebAssembly) && self != Self::Apt {
+            lines.push("rustup target add wasm32-unknown-unknown".to_owned());
         }
         if self == Self::Brew && needs.contains(&Need::Compilers) {
             lines.push("xcode-select --install".to_owned());
@@ -115,7 +121,7 @@ impl Installer {
     pub fn install(self, needs: &[Need]) -> Result<()> {
         let packages: Vec<&str> = needs.iter().flat_map(|need| self.packages(*need)).copied().collect();
         let rights = if self == Self::Apt && !packages.is_empty() { Rights::here() } else { None };
-        if !packages.is_empty() && rights.is_none() || self == Self::Unknown || self == Self::Brew {
+        if (!packages.is_empty() || needs.contains(&Need::WebAssembly)) && rights.is_none() || self == Self::Unknown || self == Self::Brew {
             bail!("this machine lacks something; type this, then try again:\n  {}", self.advice(needs).join("\n  "));
         }
         if needs.contains(&Need::RustComponents) {
@@ -186,7 +192,7 @@ mod tests {
 
     #[test]
     fn every_installer_has_a_line_for_every_need() {
-        let all = [Need::Compilers, Need::Python, Need::RustComponents];
+        let all = [Need::Compilers, Need::Python, Need::RustComponents, Need::WebAssembly];
         use Installer::*;
         for installer in [Apt, Dnf, Pacman, Zypper, Apk, Brew, Winget, Unknown] {
             for need in all {

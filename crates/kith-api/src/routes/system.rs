@@ -1,11 +1,12 @@
 //! Who the node is and how it does.
 
+use super::window::wants_page;
 use crate::{app::App, error::ApiError, metrics};
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
 };
 use kith_wire::{
     ollama::VersionResponse,
@@ -18,9 +19,11 @@ use std::sync::Arc;
 const GREETING: &str = "Ollama is running";
 
 /// Tells Ollama's clients that somebody is there.
-#[utoipa::path(get, path = "/", tag = "system", responses((status = 200, description = "A word of greeting.", body = String)))]
-pub async fn root() -> &'static str {
-    GREETING
+#[utoipa::path(get, path = "/", tag = "system", responses((status = 200, description = "A word of greeting.", body = String),
+    (status = 307, description = "For browsers: where the window is.")))]
+pub async fn root(headers: HeaderMap) -> Response {
+    // A person's browser is shown the window.
+    if wants_page(&headers) { Redirect::temporary("/app").into_response() } else { GREETING.into_response() }
 }
 
 /// Tells Ollama's clients that somebody is there.

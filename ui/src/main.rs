@@ -1,0 +1,23 @@
+//! The window: everything a person sees and touches, drawn in the browser, speaking to the node by its REST API alone.
+//!
+//! Pages keep no second truth: they read a resource and follow the node's events ([`live`]). What a page works out before it shows it
+//! lies in [`view`], which knows no browser and is tested natively.
+
+mod app;
+mod dialog;
+mod dom;
+mod http;
+mod icons;
+mod live;
+mod pages;
+mod palette;
+mod parts;
+mod session;
+mod sign_in;
+mod toast;
+mod view;
+
+fn main() {
+    console_error_panic_hook::set_once();
+    leptos::mount::mount_to_body(app::App);
+}

@@ -1,0 +1,13 @@
+//! Small pieces that pages are made of: empty and failed states, fields, menus, code, copy buttons.
+
+mod code;
+mod field;
+mod menu;
+mod prose;
+mod state;
+
+pub use code::{Code, CopyButton};
+pub use field::{Field, Switch};
+pub use menu::{Menu, MenuItem};
+pub use prose::Prose;
+pub use state::{Empty, Failed, Skeleton};

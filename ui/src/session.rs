@@ -1,0 +1,99 @@
+//! Who this window is to the node: nobody, until a ticket or a password is exchanged for a bearer.
+
+use crate::{
+    dom,
+    http::{self, Client, Problem},
+};
+use kith_wire::system::{BootstrapRequest, LoginRequest, TokenResponse, WhoAmI};
+use leptos::prelude::*;
+
+/// Where the bearer lies between two visits.
+const KEPT: &str = "kith.bearer";
+
+/// What the window may do.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Session {
+    /// It is being found out.
+    Opening,
+    /// Nothing: no bearer, or none that is good.
+    Closed {
+        /// What was tried and refused, if anything was.
+        why: Option<Problem>,
+    },
+    /// All that the bearer may.
+    Open(Client),
+}
+
+/// The session, shared by everything on the page.
+#[derive(Clone, Copy)]
+pub struct Sessions(RwSignal<Session>);
+
+impl Sessions {
+    /// Begins to find out.
+    pub fn begin() -> Self {
+        let sessions = Self(RwSignal::new(Session::Opening));
+        leptos::task::spawn_local(sessions.open());
+        sessions
+    }
+
+    /// What the window may do now.
+    pub fn now(self) -> Session {
+        self.0.get()
+    }
+
+    /// A bearer that just came.
+    pub fn enter(self, token: String) {
+        dom::keep(KEPT, &token);
+        self.0.set(Session::Open(Client::new(token)));
+    }
+
+    /// Forgets the bearer.
+    pub fn leave(self, why: Option<Problem>) {
+        dom::forget(KEPT);
+        self.0.set(Session::Closed { why });
+    }
+
+    /// Takes note of an answer: a bearer that is no longer good ends the session.
+    pub fn note<T>(self, answer: Result<T, Problem>) -> Result<T, Problem> {
+        if matches!(answer, Err(Problem::Unauthorised)) {
+            self.leave(Some(Problem::Unauthorised));
+        }
+        answer
+    }
+
+    /// Exchanges the password for a bearer.
+    pub async fn log_in(self, password: String) -> Result<(), Problem> {
+        let answer: TokenResponse = http::open_post("/api/v1/auth/login", &LoginRequest { password }).await?;
+        self.enter(answer.token);
+        Ok(())
+    }
+
+    async fn open(self) {
+        let mut refused = None;
+        // The ticket of the app that opened this window. It is good once, so it leaves the address at once.
+        if let Some(ticket) = dom::take_fragment("ticket") {
+            match http::open_post::<TokenResponse>("/api/v1/auth/bootstrap-exchange", &BootstrapRequest { ticket }).await {
+                Ok(answer) => return self.enter(answer.token),
+                Err(problem) => refused = Some(problem),
+            }
+        }
+        let Some(token) = dom::kept(KEPT) else { return self.0.set(Session::Closed { why: refused }) };
+        let client = Client::new(token);
+        match client.get::<WhoAmI>("/api/v1/auth/whoami").await {
+            // A node that is away may come back: the pages say so, and try again by themselves.
+            Ok(_) | Err(Problem::Offline) => self.0.set(Session::Open(client)),
+            Err(Problem::Unauthorised) => self.leave(refused.or(None)),
+            Err(problem) => self.0.set(Session::Closed { why: Some(problem) }),
+        }
+    }
+}
+
+/// The session of this page.
+pub fn sessions() -> Sessions {
+    expect_context::<Sessions>()
+}
+
+/// The client of a page that is only shown to those who have one.
+pub fn client() -> Client {
+    expect_context::<Client>()
+}
