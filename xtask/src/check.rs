@@ -49,7 +49,7 @@ pub fn build(paths: &Paths) -> Command {
 /// Runs every step; stops at the first that fails.
 pub fn run(paths: &Paths) -> Result<()> {
     let ready = step("setup", || setup::everything(paths))?;
-    step("pages", || pages::build(paths))?;
+    step("pages", || pages::build(paths, pages::Effort::Small))?;
     step("format", || process::run(cargo(paths).args(["fmt", "--all", "--check"])))?;
     step("tidy", || tidy::run(&paths.root))?;
     step("clippy", || process::run(cargo(paths).arg("clippy").args(WHOLE).args(["--", "-D", "warnings"])))?;

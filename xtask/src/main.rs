@@ -26,7 +26,7 @@ cargo xtask COMMAND
                             build, start the node, show one streamed answer; Ctrl-C stops it
   test                      everything CI needs: format, house rules, clippy, build, tests
   tidy                      the house rules alone
-  pages                     build the window's pages alone
+  pages [--quick]           build the window's pages alone; --quick for looking at a change
   bench NAME [--write]      measure; --write puts the figures into docs/benchmarks.md
                             inference    speed beside llama.cpp, streams, start, memory
                             reads        cheap reads at 500 requests a second
@@ -64,8 +64,12 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             tidy::run(&Paths::find()?.root)
         }
         "pages" => {
+            let (effort, rest) = match rest {
+                [quick, rest @ ..] if quick == "--quick" => (pages::Effort::Quick, rest),
+                rest => (pages::Effort::Small, rest),
+            };
             no_arguments(rest)?;
-            pages::build(&Paths::find()?)
+            pages::build(&Paths::find()?, effort)
         }
         "bench" => bench::run(&Paths::find()?, rest),
         "help" | "--help" | "-h" => {

@@ -17,14 +17,27 @@ use crate::process;
 /// The most that the WebAssembly may weigh as it is sent.
 const MOST_WASM: u64 = 700 << 10;
 
+/// How the pages are to be built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// As they are given away: small.
+    Small,
+    /// For looking at a change: soon.
+    Quick,
+}
+
 /// Builds the pages if anything they are made of is newer.
-pub fn build(paths: &Paths) -> Result<()> {
+pub fn build(paths: &Paths, effort: Effort) -> Result<()> {
     let target = paths.cache.join("target-wasm");
+    let (profile, folder) = match effort {
+        Effort::Small => ("wasm", "wasm"),
+        Effort::Quick => ("dev", "debug"),
+    };
     let mut cargo = toolchain::cargo(paths)?;
-    cargo.args(["--package", "kith-ui", "--profile", "wasm", "--target", toolchain::TARGET]);
+    cargo.args(["--package", "kith-ui", "--profile", profile, "--target", toolchain::TARGET]);
     cargo.arg("--target-dir").arg(&target);
     process::run(&mut cargo)?;
-    let wasm = target.join(toolchain::TARGET).join("wasm/kith-ui.wasm");
+    let wasm = target.join(toolchain::TARGET).join(folder).join("kith-ui.wasm");
     let dist = paths.root.join("ui/dist");
     let sources = paths.root.join("ui");
     if is_current(&dist, &[&wasm, &sources.join("index.html"), &sources.join("style"), &sources.join("fonts"), &sources.join("static")])? {
@@ -32,8 +45,8 @@ pub fn build(paths: &Paths) -> Result<()> {
     }
     let bound = target.join("bound");
     bind(&wasm, &bound)?;
-    let size = assemble::assemble(&sources, &bound, &dist)?;
-    if size > MOST_WASM {
+    let size = assemble::assemble(&sources, &bound, &dist, effort)?;
+    if effort == Effort::Small && size > MOST_WASM {
         bail!("the pages' WebAssembly weighs {} KiB compressed; at most {} KiB are allowed", size >> 10, MOST_WASM >> 10);
     }
     eprintln!("pages: {} KiB of WebAssembly, compressed", size >> 10);

@@ -61,7 +61,7 @@ impl Wishes {
 /// Sets up, builds, starts the node or finds the running one, and shows one answer.
 pub fn run(paths: &Paths, wishes: &Wishes) -> Result<()> {
     let file = setup::for_running(paths)?;
-    pages::build(paths)?;
+    pages::build(paths, pages::Effort::Small)?;
     process::run(&mut check::build(paths))?;
 
     let (node, url) = match running_url(paths, wishes) {

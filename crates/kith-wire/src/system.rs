@@ -16,6 +16,8 @@ mod audit;
 mod observe;
 mod owner;
 
+mod devices;
+
 pub use access::{
     BootstrapRequest, KeyInfo, KeyList, LoginRequest, MintKeyRequest, MintedKey, SetPasswordRequest, TokenResponse,
 };
@@ -34,6 +36,10 @@ pub use owner::{
 pub use socket::{SocketRequest, SocketTicket};
 pub use status::{AtRest, Health, NetworkStatus, SystemStatus, TlsStatus, WhoAmI};
 pub use update::{ApiKeyResponse, UpdateApplied, UpdateCheck};
+pub use devices::{
+    ClaimRequest, ClaimedDevice, DeviceInfo, DeviceList, DeviceListener, Fingerprint, ListenerChange, PairingInvitation, PairingStage,
+    PairingStatus, RenameDevice, RenamedDevice, ThisNode,
+};
 pub use work::{Envelope, ImportProgress, ImportRequest, LoadRequest, UnloadRequest};
 
 #[cfg(test)]

@@ -7,21 +7,25 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use super::files_under;
+use super::{Effort, files_under};
 
 /// Digits of a content's hash in a file's name.
 const DIGITS: usize = 12;
+/// Levels of compression.
+const STRONGEST: i32 = 11;
+const QUICKEST: i32 = 1;
 /// The starting script. Pages allow no script but files of their own.
 const BOOT: &str = "import init from \"./{bindings}\";\ninit({ module_or_path: new URL(\"./{wasm}\", import.meta.url) });\n";
 
 /// Writes `dist` anew. Returns what the WebAssembly weighs compressed, in bytes.
-pub fn assemble(sources: &Path, bound: &Path, dist: &Path) -> Result<u64> {
+pub fn assemble(sources: &Path, bound: &Path, dist: &Path, effort: Effort) -> Result<u64> {
     let fresh = dist.with_extension("new");
     if fresh.exists() {
         fs::remove_dir_all(&fresh)?;
     }
     fs::create_dir_all(fresh.join("assets"))?;
-    let mut out = Out { root: &fresh, names: BTreeMap::new() };
+    let quality = if effort == Effort::Small { STRONGEST } else { QUICKEST };
+    let mut out = Out { root: &fresh, names: BTreeMap::new(), quality };
 
     let wasm = out.asset("kith_ui.wasm", &read(&bound.join("kith_ui_bg.wasm"))?)?;
     let bindings = out.asset("kith_ui.js", &read(&bound.join("kith_ui.js"))?)?;
@@ -62,6 +66,7 @@ struct Out<'a> {
     root: &'a Path,
     /// The name with its hash, by the plain name.
     names: BTreeMap<String, String>,
+    quality: i32,
 }
 
 impl Out<'_> {
@@ -77,7 +82,7 @@ impl Out<'_> {
 
     fn write(&self, name: &str, content: &[u8]) -> Result<()> {
         let mut packed = Vec::new();
-        let parameters = brotli::enc::BrotliEncoderParams { quality: 11, lgwin: 22, ..Default::default() };
+        let parameters = brotli::enc::BrotliEncoderParams { quality: self.quality, lgwin: 22, ..Default::default() };
         brotli::BrotliCompress(&mut &*content, &mut packed, &parameters).with_context(|| format!("could not compress {name}"))?;
         let path = self.root.join(format!("{name}.br"));
         fs::write(&path, packed).with_context(|| format!("could not write {}", path.display()))
@@ -120,7 +125,7 @@ mod tests {
     fn names_change_with_the_content_and_texts_name_them() {
         let dir = std::env::temp_dir().join(format!("kith-assemble-{}", std::process::id()));
         fs::create_dir_all(dir.join("assets")).unwrap();
-        let mut out = Out { root: &dir, names: BTreeMap::new() };
+        let mut out = Out { root: &dir, names: BTreeMap::new(), quality: QUICKEST };
         let one = out.asset("a.css", b"one").unwrap();
         let text = out.with_names("url(asset(a.css)) asset(a.css)").unwrap();
         assert_eq!(text, format!("url(/assets/{one}) /assets/{one}"));
