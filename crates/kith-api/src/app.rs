@@ -8,6 +8,7 @@ use crate::{
     traffic::{Traffic, TrafficReading},
 };
 use kith_access::Access;
+use kith_conversations::Conversations;
 use kith_events::Events;
 use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
@@ -94,6 +95,8 @@ pub struct AppParts {
     pub configuration: Arc<dyn Configuration>,
     /// New versions.
     pub updates: Arc<dyn Updates>,
+    /// The conversations.
+    pub conversations: Arc<Conversations>,
 }
 
 /// Everything handlers can reach.
@@ -128,6 +131,7 @@ pub struct App {
     pub(crate) sockets: Arc<Semaphore>,
     /// The settings with the hosts and origins allowed now.
     allowed: RwLock<Arc<Settings>>,
+    pub(crate) conversations: Arc<Conversations>,
 }
 
 /// The most WebSockets open at once.
@@ -165,6 +169,7 @@ impl App {
             requests: AtomicU64::new(0),
             system: parts.system,
             traffic: Arc::default(),
+            conversations: parts.conversations,
         })
     }
 
