@@ -20,6 +20,7 @@ mod shapes;
 mod sources;
 
 mod config;
+mod conversations;
 mod edgecoder;
 mod neuroshard;
 mod quiet_hours;

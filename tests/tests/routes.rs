@@ -164,6 +164,18 @@ async fn the_table_and_the_document_are_the_specification_so_far() {
         ("GET", "/api/docs/page.js"),
         ("GET", "/api/docs/page.css"),
         ("POST", "/api/admin/ws-ticket"),
+        ("GET", "/api/v1/conversations"),
+        ("POST", "/api/v1/conversations"),
+        ("GET", "/api/v1/conversations/{id}"),
+        ("PATCH", "/api/v1/conversations/{id}"),
+        ("DELETE", "/api/v1/conversations/{id}"),
+        ("POST", "/api/v1/conversations/{id}/restore"),
+        ("POST", "/api/v1/conversations/{id}/fork"),
+        ("GET", "/api/v1/conversations/{id}/export"),
+        ("POST", "/api/v1/conversations/{id}/messages"),
+        ("GET", "/api/v1/conversations/{id}/messages/{message}"),
+        ("PUT", "/api/v1/conversations/{id}/messages/{message}"),
+        ("GET", "/api/v1/conversations/{id}/images/{digest}"),
     ]);
     let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));

@@ -19,5 +19,6 @@ mod view;
 
 fn main() {
     console_error_panic_hook::set_once();
+    pages::settings::apply_kept_theme();
     leptos::mount::mount_to_body(app::App);
 }

@@ -79,7 +79,7 @@ impl Sessions {
         }
         let Some(token) = dom::kept(KEPT) else { return self.0.set(Session::Closed { why: refused }) };
         let client = Client::new(token);
-        match client.get::<WhoAmI>("/api/v1/auth/whoami").await {
+        match client.get::<WhoAmI>("/api/v1/whoami").await {
             // A node that is away may come back: the pages say so, and try again by themselves.
             Ok(_) | Err(Problem::Offline) => self.0.set(Session::Open(client)),
             Err(Problem::Unauthorised) => self.leave(refused.or(None)),

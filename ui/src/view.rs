@@ -5,4 +5,5 @@ pub mod format;
 pub mod highlight;
 pub mod markdown;
 pub mod plot;
+pub mod settings;
 pub mod words;

@@ -9,6 +9,7 @@ use crate::{
     window::Window,
 };
 use kith_access::Access;
+use kith_conversations::Conversations;
 use kith_events::Events;
 use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
@@ -97,6 +98,8 @@ pub struct AppParts {
     pub updates: Arc<dyn Updates>,
     /// The window's files.
     pub window: Arc<dyn Window>,
+    /// The conversations.
+    pub conversations: Arc<Conversations>,
 }
 
 /// Everything handlers can reach.
@@ -132,6 +135,7 @@ pub struct App {
     pub(crate) sockets: Arc<Semaphore>,
     /// The settings with the hosts and origins allowed now.
     allowed: RwLock<Arc<Settings>>,
+    pub(crate) conversations: Arc<Conversations>,
 }
 
 /// The most WebSockets open at once.
@@ -170,6 +174,7 @@ impl App {
             requests: AtomicU64::new(0),
             system: parts.system,
             traffic: Arc::default(),
+            conversations: parts.conversations,
         })
     }
 

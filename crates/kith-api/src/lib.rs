@@ -25,6 +25,7 @@ mod stream;
 mod table;
 mod transfer;
 
+mod conversations;
 mod notice;
 mod query;
 mod system_error;

@@ -29,6 +29,8 @@ mod update;
 mod audit;
 mod browse;
 mod contacts;
+mod conversation_messages;
+mod conversations;
 mod diagnostics;
 mod history;
 mod profile;
@@ -200,6 +202,14 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Open, Std, routes!(window::manifest))
         .add(Level::Open, Std, routes!(window::icon))
         .add(Level::Open, Std, routes!(window::sized_icon))
+        .add(Level::User, Std, routes!(conversations::list, conversations::create))
+        .add(Level::User, Std, routes!(conversations::get, conversations::update, conversations::delete))
+        .add(Level::User, Std, routes!(conversations::restore))
+        .add(Level::User, Std, routes!(conversations::fork))
+        .add(Level::User, Std, routes!(conversations::export))
+        .add(Level::User, Std, routes!(conversation_messages::add))
+        .add(Level::User, Std, routes!(conversation_messages::get, conversation_messages::put))
+        .add(Level::User, Std, routes!(conversation_messages::image))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -13,6 +13,7 @@ use fs4::fs_std::FileExt;
 use kith_access::{Access, AccessConfig, AccessError, AccessParts, AdminTokenFile};
 use kith_api::{App, AppParts, BuildInfo, Settings};
 use kith_blobs::{BlobError, Blobs};
+use kith_conversations::{Conversations, ConversationsError, ConversationsParts};
 use kith_engine::Engine;
 use kith_engine_mistral::{EncoderEngine, MistralEngine};
 use kith_events::Events;
@@ -99,6 +100,9 @@ pub enum StartError {
     /// What the owner set cannot be read.
     #[error(transparent)]
     System(#[from] SystemError),
+    /// The conversations cannot be opened.
+    #[error("the conversations cannot be opened: {0}")]
+    Conversations(#[from] ConversationsError),
 }
 
 /// What this binary was built from.
@@ -281,6 +285,15 @@ impl Node {
             plain: vec![identity.node_id().to_string()],
         })
         .await?;
+        let conversations = Conversations::open(ConversationsParts {
+            store: store.clone(),
+            pictures: config.data_dir.join("pictures"),
+            events: events.clone(),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            bounds: kith_conversations::Bounds::default(),
+        })
+        .await?;
         let observing = CancellationToken::new();
         let mut observers = JoinSet::new();
         observers.spawn(audited.run(observing.clone()));
@@ -319,6 +332,7 @@ impl Node {
             configuration: live.clone(),
             window: Arc::new(crate::ports::BuiltPages),
             updates: Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version)),
+            conversations: Arc::clone(&conversations),
         });
         live.attach(&app);
         tokio::spawn(LiveConfig::watch(Arc::downgrade(&live), stop.clone()));
@@ -335,7 +349,7 @@ impl Node {
         }
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
-        let cleaning = clean(Arc::downgrade(&library), adapters, downloads.clone());
+        let cleaning = clean(Arc::downgrade(&library), adapters, downloads.clone(), Arc::downgrade(&conversations));
         tokio::spawn(stop.clone().run_until_cancelled_owned(cleaning));
         tokio::spawn(kith_responses::sweep_hourly(Arc::downgrade(&responses)));
         events.publish("node.started", json!({"url": url}));
@@ -403,9 +417,10 @@ impl Node {
     }
 }
 
-/// Removes what a crash left behind, uploads that nobody made a model of, and downloads that nobody went on with. In the background:
+/// Removes what a crash left behind, uploads that nobody made a model of, downloads that nobody went on with, and conversations that
+/// were deleted long ago. In the background:
 /// a node is ready without it.
-async fn clean(library: Weak<Library>, adapters: Adapters, downloads: Downloads) {
+async fn clean(library: Weak<Library>, adapters: Adapters, downloads: Downloads, conversations: Weak<Conversations>) {
     loop {
         let Some(library) = library.upgrade() else { return };
         if let Err(error) = downloads.clean().await {
@@ -421,6 +436,11 @@ async fn clean(library: Weak<Library>, adapters: Adapters, downloads: Downloads)
         drop(library);
         if let Err(error) = adapters.clean().await {
             tracing::warn!(%error, "adapted models could not be cleaned");
+        }
+        if let Some(conversations) = conversations.upgrade()
+            && let Err(error) = conversations.clean().await
+        {
+            tracing::warn!(%error, "conversations that were deleted long ago could not be removed");
         }
         tokio::time::sleep(CLEANING).await;
     }

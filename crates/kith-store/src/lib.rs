@@ -12,6 +12,11 @@ pub use tables::{
     audit::{AuditEnd, AuditEntry, AuditRow},
     bearers::{Bearer, BearerKind},
     contacts::{ContactPut, ContactRow},
+    conversation_messages::{MessageBounds, MessageNew, MessagePut, MessageRow, PictureRow},
+    conversation_search::{ConversationHit, ConversationPlace, ConversationWords},
+    conversations::{
+        ConversationChange, ConversationChanged, ConversationForked, ConversationPut, ConversationRow, ConversationTexts,
+    },
     metrics_points::MetricsRow,
     models::ModelRow,
     profile::ProfileRow,

@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "providers", include_str!("../migrations/0006_providers.sql")),
     (7, "responses", include_str!("../migrations/0007_responses.sql")),
     (8, "system", include_str!("../migrations/0008_system.sql")),
+    (9, "conversations", include_str!("../migrations/0009_conversations.sql")),
 ];
 
 /// The number of the schema that this build writes.

@@ -5,6 +5,7 @@
 //! "string or list" kinds of values, which is why those are read by hand here and never by trial and error.
 
 pub mod anthropic;
+pub mod conversations;
 pub mod edgecoder;
 mod keep_alive;
 pub mod models;

@@ -21,9 +21,14 @@ pub fn Switch(
     #[prop(into)] label: String,
     #[prop(into)] set: Callback<bool>,
     #[prop(into, optional)] disabled: Signal<bool>,
+    /// For a label elsewhere.
+    #[prop(into, optional)]
+    id: Option<String>,
 ) -> impl IntoView {
     view! {
         <button
+            id=id
+            type="button"
             class="switch"
             role="switch"
             aria-checked=move || on.get().to_string()

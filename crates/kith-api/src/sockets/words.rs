@@ -25,7 +25,15 @@ fn failed(event: &Event) -> bool {
     event.kind.ends_with("failed") || event.data.get("error").is_some_and(|error| !error.is_null())
 }
 
+/// What people talk about is no activity of the node: whoever may hear of it follows the event stream.
+fn is_private(event: &Event) -> bool {
+    event.kind.starts_with("conversation.")
+}
+
 fn admin(event: &Event) -> Vec<Frame> {
+    if is_private(event) {
+        return Vec::new();
+    }
     let model = event.data.get("model").cloned().unwrap_or(Value::Null);
     let level = match event.kind {
         _ if failed(event) => "error",
@@ -54,6 +62,9 @@ fn admin(event: &Event) -> Vec<Frame> {
 }
 
 fn cluster(event: &Event) -> Vec<Frame> {
+    if is_private(event) {
+        return Vec::new();
+    }
     let subject = event.kind.split('.').next().unwrap_or_default();
     let channel = match subject {
         "model" => "models",
@@ -90,6 +101,12 @@ mod tests {
         assert_eq!((failed.len(), &failed[0].data["toast_level"]), (1, &json!("error")));
         let update = admin(&event("update.available", json!({"version": "2.0.0"})));
         assert_eq!((update[1].kind.as_str(), &update[1].data["version"]), ("update_available", &json!("2.0.0")));
+    }
+
+    #[test]
+    fn nobody_hears_of_conversations_here() {
+        let event = event("conversation.changed", json!({"id": "c"}));
+        assert!(admin(&event).is_empty() && cluster(&event).is_empty());
     }
 
     #[test]

@@ -1,0 +1,59 @@
+//! What runs here, as a list that can be copied into a report.
+
+use super::read::Read;
+use crate::{live::live, parts::CopyButton, view::format};
+use kith_wire::{ollama::VersionResponse, system::SystemStatus};
+use leptos::prelude::*;
+
+/// The page.
+#[component]
+pub fn About() -> impl IntoView {
+    let version = Read::<VersionResponse>::begin("/api/version");
+    let status = Read::<SystemStatus>::begin("/api/v1/system/status");
+    let live = live();
+    let lines = Signal::derive(move || {
+        let unknown = |text: String| if text.is_empty() || text == "unknown" { "not recorded".to_owned() } else { text };
+        let mut lines: Vec<(&'static str, String)> = Vec::new();
+        version.with(|build| {
+            lines.push(("Version", build.version.clone()));
+            lines.push(("Commit", unknown(build.git_commit.clone())));
+            lines.push(("Built", unknown(build.build_date.clone())));
+            lines.push(("Compiler", format!("Rust {}", build.rust_version)));
+        });
+        live.stats.with(|stats| {
+            if let Some(stats) = stats {
+                let hardware = &stats.hardware;
+                lines.push(("Platform", format!("{}, {}", hardware.os, hardware.arch)));
+                lines.push(("Kernel", hardware.kernel.clone()));
+                lines.push(("Processor", format!("{}, {} cores", hardware.cpu.model, hardware.cpu.logical_cores)));
+                lines.push(("Memory", format::memory(hardware.memory.total)));
+            }
+        });
+        status.with(|status| {
+            lines.push(("Node id", status.peer_id.clone()));
+            lines.push(("Listens at", status.listen_addrs.join(", ")));
+            lines.push(("Secrets locked by", if status.at_rest.provider == "keyring" { "System keyring" } else { "A file with the data" }.to_owned()));
+        });
+        lines
+    });
+    let text = Signal::derive(move || {
+        lines.get().into_iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
+    });
+    let rows = move || {
+        let all = lines.get().into_iter().map(|(name, value)| {
+            let mono = matches!(name, "Node id" | "Commit" | "Listens at");
+            view! { <div><dt>{name}</dt><dd class="num" class:mono=mono>{value}</dd></div> }
+        });
+        all.collect_view()
+    };
+    view! {
+        <section class="group">
+            <header><h2>"This node"</h2><CopyButton text name="Copy all"/></header>
+            {version.view(5, move || view! { <dl class="sets facts">{rows.clone()}</dl> })}
+        </section>
+        <section class="group">
+            <h2>"Free software"</h2>
+            <p class="none">"Kith is licensed under MIT or Apache 2.0, as you prefer. The typefaces Inter and JetBrains Mono are under the SIL Open Font License."</p>
+        </section>
+    }
+}
