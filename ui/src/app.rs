@@ -1,6 +1,7 @@
 //! The frame around every page: who may see it, the bar at the side (below on a phone), the palette, the notices.
 
 use crate::{
+    claim::Claim,
     http::Client,
     icons::Icon,
     live::{Link, Live, live},
@@ -8,6 +9,7 @@ use crate::{
     palette::{Palette, PaletteButton},
     session::{Session, Sessions},
     sign_in::SignIn,
+    talk::Talks,
     toast::{ToastList, Toasts},
     view::format,
 };
@@ -25,16 +27,13 @@ pub fn App() -> impl IntoView {
     provide_context(sessions);
     provide_context(Toasts::new());
     // The frame is built anew when another bearer comes, and with it everything that held the old one.
-    let shown = Memo::new(move |_| match sessions.now() {
-        Session::Opening => None,
-        Session::Closed { why } => Some(Err(why)),
-        Session::Open(client) => Some(Ok(client)),
-    });
+    let shown = Memo::new(move |_| sessions.now());
     view! {
         {move || match shown.get() {
-            None => ().into_any(),
-            Some(Err(why)) => view! { <SignIn why/> }.into_any(),
-            Some(Ok(client)) => view! { <Frame client/> }.into_any(),
+            Session::Opening => ().into_any(),
+            Session::Pairing { ticket } => view! { <Claim ticket/> }.into_any(),
+            Session::Closed { why } => view! { <SignIn why/> }.into_any(),
+            Session::Open(client) => view! { <Frame client/> }.into_any(),
         }}
         <ToastList/>
     }
@@ -46,6 +45,7 @@ fn Frame(client: Client) -> impl IntoView {
     provide_context(Live::follow(client.clone()));
     provide_context(client);
     provide_context(Palette::new());
+    provide_context(Talks::new());
     view! {
         <Router base="/app">
             <Shell/>

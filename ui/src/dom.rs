@@ -89,3 +89,33 @@ pub fn utc_offset_minutes() -> i64 {
 pub fn is_visible() -> bool {
     document().visibility_state() == web_sys::VisibilityState::Visible
 }
+
+/// A new id: 128 random bits in hexadecimal.
+pub fn fresh_id() -> String {
+    let mut bytes = [0u8; 16];
+    if let Ok(crypto) = window().crypto() {
+        let _ = crypto.get_random_values_with_u8_array(&mut bytes);
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes of a file or blob as a `data:` URL.
+pub async fn data_url(blob: &Blob) -> Option<String> {
+    let reader = web_sys::FileReader::new().ok()?;
+    let reading = reader.clone();
+    let done = js_sys::Promise::new(&mut |resolve, reject| {
+        reading.set_onload(Some(&resolve));
+        reading.set_onerror(Some(&reject));
+    });
+    reader.read_as_data_url(blob).ok()?;
+    JsFuture::from(done).await.ok()?;
+    reader.result().ok()?.as_string()
+}
+
+/// The text of a file; `None` if it is no text.
+pub async fn file_text(blob: &Blob) -> Option<String> {
+    let text = JsFuture::from(blob.text()).await.ok()?.as_string()?;
+    // Bytes that are no text come as replacement characters, and zeros are in no text.
+    let odd = text.chars().filter(|c| matches!(c, '\u{fffd}' | '\0')).count();
+    (odd * 100 <= text.chars().count()).then_some(text)
+}

@@ -22,6 +22,8 @@ pub enum Problem {
     Refused {
         /// The HTTP status.
         status: u16,
+        /// The code of the error, `NOT_FOUND`; empty where it gave none.
+        code: String,
         /// What it said.
         message: String,
     },
@@ -176,7 +178,8 @@ async fn send(
     if status == 401 && token.is_some() {
         return Err(Problem::Unauthorised);
     }
-    Err(Problem::Refused { status, message: said(&text).unwrap_or_else(|| format!("the node answered {status}")) })
+    let message = said(&text).unwrap_or_else(|| format!("the node answered {status}"));
+    Err(Problem::Refused { status, code: coded(&text).unwrap_or_default(), message })
 }
 
 /// What an error's body says, in any of the node's forms.
@@ -184,6 +187,12 @@ fn said(text: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     let error = value.get("error")?;
     error.as_str().or_else(|| error.get("message")?.as_str()).map(str::to_owned)
+}
+
+/// The code of an error.
+fn coded(text: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    value.get("code")?.as_str().map(str::to_owned)
 }
 
 async fn text_of(response: &Response) -> Result<String, Problem> {

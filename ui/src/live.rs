@@ -48,6 +48,8 @@ pub struct Live {
     pub downloads: RwSignal<Option<DownloadList>>,
     /// The newest events first.
     pub events: RwSignal<Vec<Envelope>>,
+    /// The last event of a conversation.
+    pub talked: RwSignal<Option<Envelope>>,
     /// Tokens a second of the last answer that ended.
     pub speed: RwSignal<Option<f64>>,
 }
@@ -67,6 +69,7 @@ impl Live {
             running: RwSignal::new(Vec::new()),
             downloads: RwSignal::new(None),
             events: RwSignal::new(Vec::new()),
+            talked: RwSignal::new(None),
             speed: RwSignal::new(None),
         };
         live.read_all(&client);
@@ -186,6 +189,7 @@ impl Live {
                 }
                 self.read_figures(client);
             }
+            Some("conversation") => self.talked.set(Some(event.clone())),
             Some("events") => self.read_all(client),
             _ => {}
         }

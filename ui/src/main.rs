@@ -4,6 +4,7 @@
 //! lies in [`view`], which knows no browser and is tested natively.
 
 mod app;
+mod claim;
 mod dialog;
 mod dom;
 mod http;
@@ -14,6 +15,7 @@ mod palette;
 mod parts;
 mod session;
 mod sign_in;
+mod talk;
 mod toast;
 mod view;
 

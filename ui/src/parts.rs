@@ -3,11 +3,13 @@
 mod code;
 mod field;
 mod menu;
+mod plot;
 mod prose;
 mod state;
 
 pub use code::{Code, CopyButton};
 pub use field::{Field, Switch};
 pub use menu::{Menu, MenuItem};
+pub use plot::{Plot, PlotData, PlotLine};
 pub use prose::Prose;
 pub use state::{Empty, Failed, Skeleton};

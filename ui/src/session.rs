@@ -1,7 +1,7 @@
 //! Who this window is to the node: nobody, until a ticket or a password is exchanged for a bearer.
 
 use crate::{
-    dom,
+    claim, dom,
     http::{self, Client, Problem},
 };
 use kith_wire::system::{BootstrapRequest, LoginRequest, TokenResponse, WhoAmI};
@@ -15,6 +15,11 @@ const KEPT: &str = "kith.bearer";
 pub enum Session {
     /// It is being found out.
     Opening,
+    /// Nothing yet: a device was sent here by the code that the node shows, and asks to be paired.
+    Pairing {
+        /// The code; empty where the address held none.
+        ticket: String,
+    },
     /// Nothing: no bearer, or none that is good.
     Closed {
         /// What was tried and refused, if anything was.
@@ -32,6 +37,15 @@ impl Sessions {
     /// Begins to find out.
     pub fn begin() -> Self {
         let sessions = Self(RwSignal::new(Session::Opening));
+        match claim::take_ticket() {
+            // Whoever comes back to the page of the code and is paired already goes on.
+            Some(ticket) if ticket.is_empty() && dom::kept(KEPT).is_some() => claim::go_in(),
+            Some(ticket) => {
+                sessions.0.set(Session::Pairing { ticket });
+                return sessions;
+            }
+            None => {}
+        }
         leptos::task::spawn_local(sessions.open());
         sessions
     }

@@ -1,9 +1,14 @@
 //! What pages work out before they show it: pure functions of what the node said, with no browser in them.
 
+pub mod activity;
+pub mod devices;
 pub mod find;
+pub mod fit;
 pub mod format;
 pub mod highlight;
 pub mod markdown;
+pub mod models;
 pub mod plot;
 pub mod settings;
+pub mod thread;
 pub mod words;

@@ -65,6 +65,8 @@ pub enum Command {
     /// Make, list and revoke access tokens
     #[command(subcommand)]
     Token(Token),
+    /// Open the window in the browser
+    Open(Open),
     /// Tell how the node is doing
     Status,
     /// Tell the version of this program and of the running node
@@ -229,6 +231,14 @@ pub struct Stop {
     /// Stop the node itself
     #[arg(long, conflicts_with = "model")]
     pub node: bool,
+}
+
+/// `kith open`.
+#[derive(Debug, Args)]
+pub struct Open {
+    /// Print the address, which is good once and for a minute, and open nothing
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// The commands of `token`.

@@ -4,6 +4,7 @@ pub mod create;
 pub mod import;
 pub mod models;
 pub mod node;
+pub mod open;
 pub mod run;
 pub mod show;
 pub mod token;

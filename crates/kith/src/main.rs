@@ -14,7 +14,7 @@ mod serve;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
-use commands::{create, import, models, node, run, show, token, transfer};
+use commands::{create, import, models, node, open, run, show, token, transfer};
 use context::Context;
 use error::{CliError, Result};
 use std::{process::ExitCode, time::Duration};
@@ -75,6 +75,7 @@ async fn act(context: &Context, command: Command) -> Result<()> {
             None => node::stop(context).await,
         },
         Command::Token(command) => token::token(context, &command).await,
+        Command::Open(options) => open::open(context, &options).await,
         Command::Status => node::status(context).await,
         Command::Version => node::version(context).await,
         Command::Pull(options) => transfer::pull(context, &options).await,

@@ -104,7 +104,7 @@ pub fn means(listener: &DeviceListener) -> String {
 
 /// The time a code has left, `4:32`; `None` once it is over.
 pub fn left(expires_ms: i64, now_ms: i64) -> Option<String> {
-    let seconds = (expires_ms - now_ms).max(0).div_ceil(1000);
+    let seconds = (expires_ms - now_ms).max(0).unsigned_abs().div_ceil(1000);
     (seconds > 0).then(|| format!("{}:{:02}", seconds / 60, seconds % 60))
 }
 

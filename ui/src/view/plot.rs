@@ -4,12 +4,14 @@
 pub fn line(values: &[Option<f64>], top: f64, width: f64, height: f64) -> String {
     let mut path = String::new();
     for run in runs(values) {
+        let is_alone = run.len() == 1;
         for (at, value) in run {
             let command = if path.is_empty() || path.ends_with(' ') { 'M' } else { 'L' };
             let (x, y) = point(at, value, values.len(), top, width, height);
             path.push_str(&format!("{command}{x:.1},{y:.1}"));
         }
-        path.push(' ');
+        // A line of no length, which round ends make a dot.
+        path.push_str(if is_alone { "h0 " } else { " " });
     }
     path.trim_end().to_owned()
 }
@@ -73,7 +75,7 @@ mod tests {
     #[test]
     fn a_line_runs_from_edge_to_edge_and_breaks_at_gaps() {
         let values = [Some(0.0), Some(10.0), None, Some(5.0)];
-        assert_eq!(line(&values, 10.0, 30.0, 10.0), "M0.0,10.0L10.0,0.0 M30.0,5.0");
+        assert_eq!(line(&values, 10.0, 30.0, 10.0), "M0.0,10.0L10.0,0.0 M30.0,5.0h0");
         assert_eq!(area(&values[..2], 10.0, 30.0, 10.0), "M0.0,10.0L0.0,10.0L30.0,0.0L30.0,10.0Z");
         assert_eq!(line(&[], 1.0, 1.0, 1.0), "");
     }

@@ -18,6 +18,13 @@ pub fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", super::format::count(count), if count == 1 { one } else { many })
 }
 
+/// The cloud provider that a model's name says it is at (`openai/gpt-…`); `None` for models on one's own devices.
+pub fn provider(model: &str) -> Option<&str> {
+    let (before, rest) = model.split_once('/')?;
+    // Names of the library have dots in front (`hf.co/…`) or a tag; a provider's name is one plain word.
+    (!before.contains('.') && !before.is_empty() && !rest.is_empty()).then_some(before)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -28,6 +35,8 @@ mod tests {
         assert_eq!(sentence("Done."), "Done.");
         assert_eq!(sentence("`a` is no name"), "`a` is no name.");
         assert_eq!(sentence(""), "");
+        assert_eq!(provider("openai/gpt-5"), Some("openai"));
+        assert_eq!((provider("smollm2:135m"), provider("hf.co/a/b")), (None, None));
         assert_eq!(plural(1, "model", "models"), "1 model");
         assert_eq!(plural(1200, "model", "models"), "1\u{202f}200 models");
     }

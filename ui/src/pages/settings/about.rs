@@ -1,7 +1,7 @@
 //! What runs here, as a list that can be copied into a report.
 
 use super::read::Read;
-use crate::{live::live, parts::CopyButton, view::format};
+use crate::{live::live, parts::CopyButton, view::{format, words}};
 use kith_wire::{ollama::VersionResponse, system::SystemStatus};
 use leptos::prelude::*;
 
@@ -23,9 +23,14 @@ pub fn About() -> impl IntoView {
         live.stats.with(|stats| {
             if let Some(stats) = stats {
                 let hardware = &stats.hardware;
-                lines.push(("Platform", format!("{}, {}", hardware.os, hardware.arch)));
-                lines.push(("Kernel", hardware.kernel.clone()));
-                lines.push(("Processor", format!("{}, {} cores", hardware.cpu.model, hardware.cpu.logical_cores)));
+                let os = hardware.os.clone().unwrap_or_default();
+                lines.push(("Platform", if os.is_empty() { hardware.arch.clone() } else { format!("{os}, {}", hardware.arch) }));
+                if let Some(kernel) = &hardware.kernel {
+                    lines.push(("Kernel", kernel.clone()));
+                }
+                let cores = words::plural(hardware.cpu.logical_cores as u64, "core", "cores");
+                let model = hardware.cpu.model.clone().unwrap_or_default();
+                lines.push(("Processor", if model.is_empty() { cores } else { format!("{model}, {cores}") }));
                 lines.push(("Memory", format::memory(hardware.memory.total)));
             }
         });

@@ -1,0 +1,105 @@
+//! Which model answers: those of the library, what they take, and whether they are in memory.
+
+use crate::{
+    dom,
+    icons::Icon,
+    live::live,
+    session::client,
+    talk::Talk,
+    view::format,
+};
+use kith_wire::{conversations::ConversationUpdate, providers::ProviderModels};
+use leptos::{ev, html, prelude::*};
+use wasm_bindgen::JsCast;
+
+/// The picker.
+#[component]
+pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
+    let live = live();
+    let client = client();
+    let open = RwSignal::new(false);
+    let cloud = RwSignal::new(Vec::<String>::new());
+    let root = NodeRef::<html::Div>::new();
+    let model = move || talk.get().model.get();
+    let loaded = move |name: &str| live.running.with(|running| running.iter().any(|one| one.name == name));
+    let choose = {
+        let client = client.clone();
+        move |name: String| {
+            open.set(false);
+            dom::keep("kith.model", &name);
+            let talk = talk.get_untracked();
+            talk.model.set(Some(name.clone()));
+            talk.update(&client, ConversationUpdate { model: Some(Some(name)), ..ConversationUpdate::default() });
+        }
+    };
+    // Models of providers are asked for once the list is opened: that may take a moment.
+    Effect::new(move || {
+        if open.get() {
+            let client = client.clone();
+            leptos::task::spawn_local(async move {
+                if let Ok(models) = client.get::<ProviderModels>("/api/admin/providers/models").await {
+                    cloud.try_set(models.models.into_iter().map(|model| model.id).collect());
+                }
+            });
+        }
+    });
+    let elsewhere = window_event_listener(ev::pointerdown, move |event| {
+        let inside = root.get_untracked().zip(event.target()).is_some_and(|(root, target)| root.contains(target.dyn_ref()));
+        if !inside {
+            open.set(false);
+        }
+    });
+    on_cleanup(move || elsewhere.remove());
+    let budget = move || live.stats.with(|stats| stats.as_ref().map(|stats| stats.hardware.memory.model_budget));
+    let rows = {
+        let choose = choose.clone();
+        move || {
+            let models = live.models.get().unwrap_or_default();
+            models.into_iter().map(|one| {
+                let (name, choose) = (one.name.clone(), choose.clone());
+                let fits = budget().is_none_or(|budget| one.size <= budget);
+                let detail = format!("{} · {} · {}", one.details.parameter_size, one.details.quantization_level, format::bytes(one.size));
+                let state = if loaded(&one.name) { "in memory" } else if fits { "" } else { "too large" };
+                let here = model().as_deref() == Some(one.name.as_str());
+                view! {
+                    <button role="menuitemradio" aria-checked=here.to_string() on:click=move |_| choose(name.clone())>
+                        <span class=if loaded(&one.name) { "dot" } else { "dot away" }></span>
+                        <span class="what"><b>{one.name.clone()}</b><small class="num">{detail}</small></span>
+                        <small>{state}</small>
+                    </button>
+                }
+            }).collect_view()
+        }
+    };
+    let away = move || {
+        let names = cloud.get();
+        (!names.is_empty()).then(|| view! {
+            <h3>"Elsewhere"</h3>
+            {names.into_iter().map(|name| {
+                let choose = choose.clone();
+                let chosen = name.clone();
+                view! {
+                    <button role="menuitemradio" aria-checked=(model().as_deref() == Some(name.as_str())).to_string() on:click=move |_| choose(chosen.clone())>
+                        {Icon::Cloud.view()}<span class="what"><b>{name.clone()}</b></span>
+                    </button>
+                }
+            }).collect_view()}
+        })
+    };
+    view! {
+        <div class="menu picker" node_ref=root on:keydown=move |event| if event.key() == "Escape" { open.set(false) }>
+            <button class="chip" aria-haspopup="menu" aria-expanded=move || open.get().to_string() on:click=move |_| open.update(|open| *open = !*open)>
+                <span class=move || if model().is_some_and(|name| loaded(&name)) { "dot" } else { "dot away" }></span>
+                <span class="name">{move || model().unwrap_or_else(|| "No model".to_owned())}</span>
+                {Icon::ChevronsUpDown.view()}
+            </button>
+            <Show when=move || open.get()>
+                <div class="pop up" role="menu" aria-label="Models">
+                    {rows.clone()}
+                    {away.clone()}
+                    <a href="/app/models?tab=get" class="foot">{Icon::Download.view()}"Get another model"</a>
+                </div>
+            </Show>
+        </div>
+    }
+}

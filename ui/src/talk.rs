@@ -1,0 +1,425 @@
+//! Conversations that are open: their messages, and the answers being written. They outlive the page, so that an answer goes on while
+//! one looks at something else.
+
+use crate::{
+    dom,
+    http::{Client, Problem},
+    view::{format, thread},
+};
+use kith_types::Timestamp;
+use kith_wire::{
+    conversations::{
+        Conversation, ConversationMessage, ConversationUpdate, MessageAttachment, MessageImage, MessageRole, MessageTimings,
+        MessageToolCall, MessageUsage, MessageWritten, NewConversation, NewConversationMessage,
+    },
+    ollama::{ChatRequest, ChatResponse, Options},
+};
+use leptos::prelude::*;
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use web_sys::AbortController;
+
+/// How often an answer is kept while it is written, in milliseconds.
+const KEEP_EVERY_MS: i64 = 2000;
+
+/// What is to be sent.
+#[derive(Clone, Default, PartialEq)]
+pub struct Draft {
+    /// The words.
+    pub text: String,
+    /// Pictures, with their data.
+    pub images: Vec<MessageImage>,
+    /// Files, by their text.
+    pub files: Vec<MessageAttachment>,
+}
+
+/// One open conversation.
+#[derive(Clone, Copy)]
+pub struct Talk {
+    /// Its id; `None` before the first message.
+    pub id: RwSignal<Option<String>>,
+    /// Its title; empty before the first message.
+    pub title: RwSignal<String>,
+    /// The model it is held with.
+    pub model: RwSignal<Option<String>>,
+    /// Its system prompt.
+    pub system: RwSignal<String>,
+    /// Its options.
+    pub options: RwSignal<Options>,
+    /// All messages, on all branches.
+    pub messages: RwSignal<Vec<ConversationMessage>>,
+    /// The last message of the branch that is shown.
+    pub head: RwSignal<Option<String>>,
+    /// The answer that is being written, by its id.
+    pub writing: RwSignal<Option<String>>,
+    /// Why it could not be read.
+    pub problem: RwSignal<Option<Problem>>,
+    /// Whether it is being read.
+    pub loading: RwSignal<bool>,
+    stop: StoredValue<Option<AbortController>, LocalStorage>,
+}
+
+/// All open conversations.
+#[derive(Clone, Copy)]
+pub struct Talks {
+    open: StoredValue<HashMap<String, Talk>>,
+    owner: StoredValue<Owner>,
+}
+
+impl Talks {
+    /// None yet. What is opened lives as long as the caller's owner.
+    pub fn new() -> Self {
+        Self { open: StoredValue::new(HashMap::new()), owner: StoredValue::new(Owner::current().unwrap_or_default()) }
+    }
+
+    /// A conversation that has no messages yet.
+    pub fn fresh(self) -> Talk {
+        self.owner.with_value(|owner| owner.with(Talk::new))
+    }
+
+    /// The conversation of this id, read if it is not open.
+    pub fn open(self, client: &Client, id: &str) -> Talk {
+        if let Some(talk) = self.open.with_value(|open| open.get(id).copied()) {
+            if talk.writing.get_untracked().is_none() {
+                talk.read(client);
+            }
+            return talk;
+        }
+        let talk = self.fresh();
+        talk.id.set(Some(id.to_owned()));
+        talk.loading.set(true);
+        self.open.update_value(|open| {
+            open.insert(id.to_owned(), talk);
+        });
+        talk.read(client);
+        talk
+    }
+
+    /// Notes that a new conversation has its id.
+    pub fn keep(self, id: &str, talk: Talk) {
+        self.open.update_value(|open| {
+            open.insert(id.to_owned(), talk);
+        });
+    }
+}
+
+impl Talk {
+    fn new() -> Self {
+        Self {
+            id: RwSignal::new(None),
+            title: RwSignal::new(String::new()),
+            model: RwSignal::new(None),
+            system: RwSignal::new(String::new()),
+            options: RwSignal::new(Options::default()),
+            messages: RwSignal::new(Vec::new()),
+            head: RwSignal::new(None),
+            writing: RwSignal::new(None),
+            problem: RwSignal::new(None),
+            loading: RwSignal::new(false),
+            stop: StoredValue::new_local(None),
+        }
+    }
+
+    /// The branch that is shown.
+    pub fn branch(self) -> Vec<ConversationMessage> {
+        self.head.with(|head| {
+            self.messages.with(|messages| {
+                thread::path(messages, head.as_deref()).into_iter().filter_map(|at| messages.get(at).cloned()).collect()
+            })
+        })
+    }
+
+    /// Reads it from the node.
+    pub fn read(self, client: &Client) {
+        let Some(id) = self.id.get_untracked() else { return };
+        let client = client.clone();
+        leptos::task::spawn_local(async move {
+            let read = client.get::<Conversation>(&format!("/api/v1/conversations/{id}")).await;
+            self.loading.try_set(false);
+            match read {
+                Ok(conversation) => self.take(conversation),
+                Err(problem) => {
+                    self.problem.try_set(Some(problem));
+                }
+            }
+        });
+    }
+
+    fn take(self, conversation: Conversation) {
+        // What is being written here is newer than what is kept.
+        if self.writing.try_get_untracked().flatten().is_some() {
+            return;
+        }
+        self.problem.set(None);
+        self.title.set(conversation.title);
+        self.model.set(conversation.model);
+        self.system.set(conversation.system.unwrap_or_default());
+        let options = conversation.options.map(serde_json::Value::Object).and_then(|options| serde_json::from_value(options).ok());
+        self.options.set(options.unwrap_or_default());
+        self.messages.set(conversation.messages);
+        self.head.set(conversation.head);
+    }
+
+    /// Changes something of it; kept at once if it is one that is kept.
+    pub fn update(self, client: &Client, update: ConversationUpdate) {
+        let Some(id) = self.id.get_untracked() else { return };
+        let client = client.clone();
+        leptos::task::spawn_local(async move {
+            let path = format!("/api/v1/conversations/{id}");
+            if let Err(problem) = client.send("PATCH", &path, Some(&update)).await {
+                self.problem.try_set(Some(problem));
+            }
+        });
+    }
+
+    /// Shows the branch of this variant.
+    pub fn show(self, client: &Client, message: &str) {
+        let head = self.messages.with_untracked(|messages| thread::tip(messages, message));
+        self.head.set(Some(head.clone()));
+        self.update(client, ConversationUpdate { head: Some(head), ..ConversationUpdate::default() });
+    }
+
+    /// Stops the answer that is being written; what is there of it stays.
+    pub fn stop(self) {
+        self.stop.with_value(|stop| {
+            if let Some(stop) = stop {
+                stop.abort();
+            }
+        });
+    }
+
+    /// Sends words after `parent` (the head, for what goes on) and has them answered.
+    pub fn send(self, client: &Client, talks: Talks, draft: Draft, parent: Option<String>, begun: impl FnOnce(String) + 'static) {
+        let client = client.clone();
+        leptos::task::spawn_local(async move {
+            if let Err(problem) = self.send_now(&client, talks, draft, parent, begun).await {
+                self.problem.try_set(Some(problem));
+            }
+        });
+    }
+
+    async fn send_now(
+        self,
+        client: &Client,
+        talks: Talks,
+        draft: Draft,
+        parent: Option<String>,
+        begun: impl FnOnce(String),
+    ) -> Result<(), Problem> {
+        self.problem.set(None);
+        let id = match self.id.get_untracked() {
+            Some(id) => id,
+            None => {
+                let id = dom::fresh_id();
+                let system = Some(self.system.get_untracked()).filter(|system| !system.trim().is_empty());
+                let new = NewConversation {
+                    id: Some(id.clone()),
+                    title: None,
+                    model: self.model.get_untracked(),
+                    system,
+                    options: options_map(&self.options.get_untracked()),
+                };
+                let made: Conversation = client.post("/api/v1/conversations", &new).await?;
+                self.id.set(Some(made.id.clone()));
+                talks.keep(&made.id, self);
+                begun(made.id.clone());
+                made.id
+            }
+        };
+        let mut message = NewConversationMessage::text(MessageRole::User, draft.text);
+        message.id = Some(dom::fresh_id());
+        message.parent = Some(parent);
+        message.images = draft.images;
+        message.attachments = draft.files;
+        let written: MessageWritten = client.post(&format!("/api/v1/conversations/{id}/messages"), &message).await?;
+        self.title.set(written.conversation.title);
+        let asked = written.message.id.clone();
+        self.messages.update(|messages| messages.push(written.message));
+        self.head.set(Some(asked.clone()));
+        self.answer(client, &id, asked).await
+    }
+
+    /// Has a message answered once more, beside the answers it has.
+    pub fn retry(self, client: &Client, question: String) {
+        let client = client.clone();
+        let Some(id) = self.id.get_untracked() else { return };
+        self.problem.set(None);
+        self.head.set(Some(question.clone()));
+        leptos::task::spawn_local(async move {
+            if let Err(problem) = self.answer(&client, &id, question).await {
+                self.problem.try_set(Some(problem));
+            }
+        });
+    }
+
+    /// Writes the answer to the message `asked`.
+    async fn answer(self, client: &Client, id: &str, asked: String) -> Result<(), Problem> {
+        let Some(model) = self.model.get_untracked() else {
+            return Err(Problem::Refused { status: 400, code: String::new(), message: "no model is chosen".to_owned() });
+        };
+        let request = self.request(client, id, &model, &asked).await?;
+        let now = Timestamp::from_ms(dom::now_ms());
+        let mut answer = ConversationMessage {
+            id: dom::fresh_id(),
+            parent: Some(asked),
+            role: MessageRole::Assistant,
+            content: String::new(),
+            reasoning: None,
+            images: Vec::new(),
+            attachments: Vec::new(),
+            tool_calls: Vec::new(),
+            tool_call_id: None,
+            model: Some(model),
+            provider: None,
+            usage: None,
+            timings: None,
+            finish: None,
+            error: None,
+            stopped: false,
+            created_at_ms: now,
+            updated_at_ms: now,
+        };
+        let controller = AbortController::new().map_err(|_| Problem::Garbled("this browser cannot stop requests".to_owned()))?;
+        let signal = controller.signal();
+        self.stop.set_value(Some(controller));
+        self.messages.update(|messages| messages.push(answer.clone()));
+        self.head.set(Some(answer.id.clone()));
+        self.writing.set(Some(answer.id.clone()));
+
+        let written = Rc::new(RefCell::new(answer.clone()));
+        let (keeper, kept_client, kept_id) = (Rc::clone(&written), client.clone(), id.to_owned());
+        let mut kept_at = dom::now_ms();
+        let mut failed = None;
+        let ended = client
+            .lines("/api/chat", &request, &signal, |line| {
+                let mut answer = keeper.borrow_mut();
+                match take_line(&mut answer, line) {
+                    Ok(()) => {}
+                    Err(message) => failed = Some(message),
+                }
+                self.replace(&answer);
+                if dom::now_ms() - kept_at >= KEEP_EVERY_MS {
+                    kept_at = dom::now_ms();
+                    let (client, id, answer) = (kept_client.clone(), kept_id.clone(), answer.clone());
+                    leptos::task::spawn_local(async move {
+                        // The next one, or the last, makes up for one that failed.
+                        let _ = keep(&client, &id, &answer).await;
+                    });
+                }
+            })
+            .await;
+        answer = written.borrow().clone();
+        match (&ended, failed) {
+            (Err(Problem::Cancelled), _) => answer.stopped = true,
+            (Err(problem), _) => answer.error = Some(problem.to_string()),
+            (Ok(()), Some(message)) => answer.error = Some(message),
+            (Ok(()), None) => {}
+        }
+        self.replace(&answer);
+        self.writing.try_set(None);
+        self.stop.try_set_value(None);
+        keep(client, id, &answer).await
+    }
+
+    fn replace(self, answer: &ConversationMessage) {
+        self.messages.try_update(|messages| {
+            if let Some(place) = messages.iter_mut().rev().find(|message| message.id == answer.id) {
+                *place = answer.clone();
+            }
+        });
+    }
+
+    async fn request(self, client: &Client, id: &str, model: &str, asked: &str) -> Result<ChatRequest, Problem> {
+        let messages = self.messages.get_untracked();
+        let branch: Vec<&ConversationMessage> =
+            thread::path(&messages, Some(asked)).into_iter().filter_map(|at| messages.get(at)).collect();
+        let mut prompt = thread::prompt(Some(&self.system.get_untracked()), &branch);
+        // Pictures are kept with the node and read again where they are part of what is asked.
+        let told = branch.iter().filter(|message| !message.images.is_empty());
+        for message in told {
+            let mut images = Vec::new();
+            for image in &message.images {
+                let Some(digest) = &image.digest else { continue };
+                let blob = client.blob(&format!("/api/v1/conversations/{id}/images/{digest}")).await?;
+                let url = dom::data_url(&blob).await.unwrap_or_default();
+                images.extend(url.split_once("base64,").map(|(_, data)| data.to_owned()));
+            }
+            let place = prompt.iter_mut().find(|asked| asked.images.is_none() && asked.content.as_deref() == Some(&message.content));
+            if let Some(place) = place {
+                place.images = Some(images);
+            }
+        }
+        Ok(ChatRequest {
+            model: Some(model.to_owned()),
+            messages: Some(prompt),
+            stream: Some(true),
+            options: Some(self.options.get_untracked()),
+            ..ChatRequest::default()
+        })
+    }
+}
+
+/// Adds one line of the stream to the answer. An error in the stream's midst is told as one.
+fn take_line(answer: &mut ConversationMessage, line: &str) -> Result<(), String> {
+    if line.trim().is_empty() {
+        return Ok(());
+    }
+    let Ok(piece) = serde_json::from_str::<ChatResponse>(line) else {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+        return Err(value.get("error").and_then(|error| error.as_str()).unwrap_or("the answer could not be read").to_owned());
+    };
+    answer.content.push_str(&piece.message.content);
+    if let Some(thinking) = &piece.message.thinking {
+        answer.reasoning.get_or_insert_default().push_str(thinking);
+    }
+    for call in piece.message.tool_calls.into_iter().flatten() {
+        answer.tool_calls.push(MessageToolCall {
+            id: call.id.unwrap_or_else(dom::fresh_id),
+            name: call.function.name,
+            arguments: call.function.arguments.to_string(),
+        });
+    }
+    if piece.done {
+        answer.finish = piece.done_reason.or(Some("stop".to_owned()));
+        if let Some(metrics) = piece.metrics {
+            let ms = |nanos: u64| nanos as f64 / 1e6;
+            answer.usage = Some(MessageUsage { prompt: metrics.prompt_eval_count, completion: metrics.eval_count });
+            answer.timings = Some(MessageTimings {
+                prefill_ms: Some(ms(metrics.prompt_eval_duration)),
+                decode_ms: Some(ms(metrics.eval_duration)),
+                tokens_per_s: format::tokens_per_second(metrics.eval_count, metrics.eval_duration / 1_000_000),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Has the node keep an answer as it stands.
+async fn keep(client: &Client, id: &str, answer: &ConversationMessage) -> Result<(), Problem> {
+    let body = NewConversationMessage {
+        id: Some(answer.id.clone()),
+        parent: Some(answer.parent.clone()),
+        role: answer.role,
+        content: answer.content.clone(),
+        reasoning: answer.reasoning.clone(),
+        images: Vec::new(),
+        attachments: Vec::new(),
+        tool_calls: answer.tool_calls.clone(),
+        tool_call_id: None,
+        model: answer.model.clone(),
+        provider: answer.provider.clone(),
+        usage: answer.usage,
+        timings: answer.timings,
+        finish: answer.finish.clone(),
+        error: answer.error.clone(),
+        stopped: answer.stopped,
+    };
+    client.send("PUT", &format!("/api/v1/conversations/{id}/messages/{}", answer.id), Some(&body)).await
+}
+
+/// Options as they are kept; `None` where none is set.
+pub fn options_map(options: &Options) -> Option<serde_json::Map<String, serde_json::Value>> {
+    match serde_json::to_value(options) {
+        Ok(serde_json::Value::Object(map)) if !map.is_empty() => Some(map),
+        _ => None,
+    }
+}
