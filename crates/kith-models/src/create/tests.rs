@@ -296,7 +296,7 @@ async fn a_default_model_and_policies_last_as_long_as_their_model() {
 async fn the_turn_lasts_until_the_work_has_ended_even_if_nobody_waits_for_it() {
     let shelf = Shelf::new().await;
     let (begun, beginning) = tokio::sync::oneshot::channel();
-    let (end, ending) = std::sync::mpsc::channel::<()>();
+    let (end, ending) = std::sync::mpsc::sync_channel::<()>(1);
     let turn = shelf.library.turn().unwrap();
     let library = shelf.library.clone();
     let making = tokio::spawn(async move {
