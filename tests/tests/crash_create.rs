@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Power cuts in one run; with those of the other test they are two hundred.
+/// Power cuts in one run; with those of the two other tests they are three hundred.
 const CUTS: usize = 100;
 /// Clients at a time, each with names and bytes of its own, so that it knows what became of them.
 const WORKERS: u64 = 2;

@@ -27,3 +27,4 @@ mod quiet_hours;
 mod safetensors;
 mod sockets;
 mod updates;
+mod crash_pull;

@@ -2,7 +2,7 @@
 
 #[allow(dead_code, reason = "other tests use the rest")]
 #[path = "../../crates/kith-models/tests/sources/imitation.rs"]
-mod imitation;
+pub(crate) mod imitation;
 
 use imitation::{Imitation, Reply, Seen, manifest, sha256, tree};
 use kith_engine::scripted::ScriptedEngine;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use std::{path::Path, process::Stdio, time::Duration};
 
 /// A model of `mib` MiB and a little.
-fn model(seed: u64, mib: u64) -> Vec<u8> {
+pub(crate) fn model(seed: u64, mib: u64) -> Vec<u8> {
     GgufBuilder::tiny(seed).tensor("blk.0.weight", &[mib << 18], GgmlType::F32, &seed.to_le_bytes()).build()
 }
 

@@ -2,15 +2,16 @@
 
 use crate::{
     BlobError, Pin,
+    check::is_whole,
     intake::{Complete, Incoming, allow_replacing, sync_folder},
     partial::Turns,
     pins::Pins,
+    room::Promised,
 };
 use kith_types::{Blake3, Sha256};
 use std::{
     collections::HashSet,
     fs, io,
-    io::Read,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) pins: Arc<Pins>,
     pub(crate) turns: Turns,
     incoming: Arc<Incoming>,
+    pub(crate) promised: Arc<Promised>,
     // Held for its lock.
     _lock: fs::File,
 }
@@ -61,6 +63,8 @@ pub struct Put {
     pub size: u64,
     /// Keeps them until their owner has noted that they are in use.
     pub pin: Pin,
+    /// Whether damaged bytes lay under that name, in whose place they came. Who has those open still reads them.
+    pub mended: bool,
 }
 
 /// What a collection removed.
@@ -117,6 +121,7 @@ impl Blobs {
                 pins: Arc::default(),
                 turns: Turns::default(),
                 incoming: Arc::default(),
+                promised: Arc::default(),
                 _lock: lock,
             };
             Ok(Self { inner: Arc::new(inner) })
@@ -127,7 +132,7 @@ impl Blobs {
     /// Stores what `reader` yields until its end: at most `limit` bytes, with the SHA-256 `expect` if one is given.
     ///
     /// The bytes are on the disk when it returns. `progress` is told the number of bytes read so far. On an error, and when the
-    /// future is dropped, nothing is kept. A blob that is already there is kept as it is.
+    /// future is dropped, nothing is kept. A blob that is already there is kept if its bytes still have their digest, and replaced otherwise.
     pub async fn put(
         &self,
         mut reader: impl AsyncRead + Send + Unpin,
@@ -179,10 +184,10 @@ impl Blobs {
         path: &Path,
         expect: Option<Sha256>,
         limit: u64,
-        progress: impl FnMut(u64) + Send,
+        mut progress: impl FnMut(u64) + Send,
     ) -> Result<Put, BlobError> {
-        let (path, room) = (path.to_owned(), self.inner.temporary.clone());
-        let file = spawn_blocking(move || {
+        let (path, inner) = (path.to_owned(), Arc::clone(&self.inner));
+        let (file, mut room, size) = spawn_blocking(move || {
             let unreadable = |source| BlobError::Unreadable { path: path.clone(), source };
             // Opening a pipe would wait for its writer.
             if !fs::metadata(&path).map_err(unreadable)?.is_file() {
@@ -197,20 +202,15 @@ impl Blobs {
                 return Err(BlobError::TooLarge { limit });
             }
             // Filling the disk to find out that it is too small would take the database's room away.
-            if metadata.len() > fs4::available_space(&room)? {
-                return Err(BlobError::Full);
-            }
-            Ok(file)
+            let room = Arc::clone(&inner.promised).take(&inner.folder, metadata.len(), 0)?;
+            Ok((file, room, metadata.len()))
         })
         .await??;
-        self.put(tokio::fs::File::from_std(file), expect, limit, progress).await
-    }
-
-    /// An empty file without a name, on the same disk: for bytes that must be written out of order before they become a blob. It
-    /// is gone when it is closed, however that happens.
-    pub async fn scratch(&self) -> Result<fs::File, BlobError> {
-        let folder = self.inner.temporary.clone();
-        spawn_blocking(move || Ok(tempfile::tempfile_in(folder)?)).await?
+        let told = |total: u64| {
+            room.still_to_come(size.saturating_sub(total));
+            progress(total);
+        };
+        self.put(tokio::fs::File::from_std(file), expect, limit, told).await
     }
 
     /// Bytes that this user may still write to the disk, and bytes the disk holds in all.
@@ -266,22 +266,10 @@ impl Blobs {
                 self.0.store(true, Ordering::Relaxed);
             }
         }
-        let mut file = self.open_blob(hash).await?;
+        let file = self.open_blob(hash).await?;
         let stop = Stop(Arc::default());
         let (stopped, hash) = (Arc::clone(&stop.0), *hash);
-        spawn_blocking(move || {
-            let mut hasher = blake3::Hasher::new();
-            let mut chunk = vec![0; CHUNK];
-            while !stopped.load(Ordering::Relaxed) {
-                let count = file.read(&mut chunk)?;
-                if count == 0 {
-                    return Ok(hasher.finalize().as_bytes() == hash.as_bytes());
-                }
-                hasher.update(chunk.get(..count).unwrap_or_default());
-            }
-            Err(io::Error::from(io::ErrorKind::Interrupted).into())
-        })
-        .await?
+        spawn_blocking(move || Ok(is_whole(file, &hash, &stopped)?)).await?
     }
 
     /// Removes a blob; says whether it did. A pinned blob stays, and an absent one is no error.
@@ -329,9 +317,9 @@ impl Inner {
         }
         // Pinned before looking whether it is there already: otherwise a removal could come between.
         let pin = self.pins.pin(hash);
-        complete.settle(&path)?;
+        let mended = complete.settle(&path)?;
         sync_folder(folder)?;
-        Ok(Put { hash, sha256, size, pin })
+        Ok(Put { hash, sha256, size, pin, mended })
     }
 
     /// Removes an unpinned blob and returns its length.

@@ -9,6 +9,14 @@ pub enum BlobError {
     /// The disk or the quota is full.
     #[error("there is no room left on the disk")]
     Full,
+    /// Bytes that are to come would fill the disk, or take room that is promised to others.
+    #[error("there is no room left on the disk: {needed} bytes are needed, {free} are free")]
+    NoRoom {
+        /// Bytes that are to come.
+        needed: u64,
+        /// Bytes that they may take.
+        free: u64,
+    },
     /// The bytes are not the ones that were announced.
     #[error("the bytes have the digest {actual} instead of {expected}")]
     WrongDigest {

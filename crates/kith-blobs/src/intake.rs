@@ -1,6 +1,9 @@
 //! One blob on its way in: bytes go to a temporary file and through both hashes in the same pass, then take their name at once.
 
-use crate::BlobError;
+use crate::{
+    BlobError,
+    check::{Standing, standing},
+};
 use kith_types::{Blake3, Sha256};
 use sha2::Digest;
 use std::{
@@ -106,17 +109,17 @@ impl Intake {
 }
 
 impl Complete {
-    /// Gives the file its name, in a folder that exists. Bytes already there are kept if they have the same length, and replaced
-    /// otherwise: a shorter file of that name can only be a damaged one.
-    pub fn settle(self, path: &Path) -> Result<(), BlobError> {
-        match fs::symlink_metadata(path) {
-            Ok(there) if there.is_file() && there.len() == self.size => return Ok(()),
-            Ok(_) => allow_replacing(path)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error.into()),
+    /// Gives the file its name, in a folder that exists. Bytes already there are kept if they are the same, and replaced otherwise:
+    /// under that name they can only be damaged. Says whether they were.
+    pub fn settle(self, path: &Path) -> Result<bool, BlobError> {
+        let there = standing(path, &self.hash, self.size)?;
+        match there {
+            Standing::Whole => return Ok(false),
+            Standing::Damaged => allow_replacing(path)?,
+            Standing::Free => {}
         }
         self.intake.file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        Ok(there == Standing::Damaged)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::{
     BlobError, Blobs, Put,
+    check::{Standing, standing},
     intake::{allow_replacing, sync_folder},
 };
 use kith_types::{Blake3, Sha256};
@@ -114,12 +115,6 @@ impl Blobs {
         .await?
     }
 
-    /// Bytes free on the disk of this folder.
-    pub async fn room(&self) -> Result<u64, BlobError> {
-        let folder = self.inner.folder.clone();
-        spawn_blocking(move || Ok(fs4::available_space(folder)?)).await?
-    }
-
     fn partials(&self) -> PathBuf {
         self.inner.folder.join("partial")
     }
@@ -139,19 +134,17 @@ impl Blobs {
         }
         // Pinned before looking whether it is there already: otherwise a removal could come between.
         let pin = self.inner.pins.pin(hash);
-        match fs::symlink_metadata(&path) {
-            Ok(there) if there.is_file() && there.len() == size => remove(from)?,
-            there => {
-                match there {
-                    Ok(_) => allow_replacing(&path)?,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    Err(error) => return Err(error.into()),
-                }
+        let there = standing(&path, &hash, size)?;
+        match there {
+            Standing::Whole => remove(from)?,
+            Standing::Damaged => {
+                allow_replacing(&path)?;
                 fs::rename(from, &path)?;
             }
+            Standing::Free => fs::rename(from, &path)?,
         }
         sync_folder(folder)?;
-        Ok(Put { hash, sha256, size, pin })
+        Ok(Put { hash, sha256, size, pin, mended: there == Standing::Damaged })
     }
 }
 

@@ -43,7 +43,7 @@ pub type Random = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 /// Limits of downloads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
-    /// Downloads that may wait.
+    /// Downloads that may wait; and as many pushes.
     pub waiting: usize,
     /// Downloads that run at once; and as many pushes.
     pub at_once: usize,
@@ -141,6 +141,8 @@ pub(crate) struct Inner {
     random: Random,
     running: Semaphore,
     pushing: Semaphore,
+    /// A place for each push that runs or waits.
+    pushes: Arc<Semaphore>,
     queue: Mutex<Queue>,
     same: Same,
     stop: CancellationToken,
@@ -169,6 +171,7 @@ impl Downloads {
                 random: parts.random,
                 running: Semaphore::new(parts.bounds.at_once),
                 pushing: Semaphore::new(parts.bounds.at_once),
+                pushes: Arc::new(Semaphore::new(parts.bounds.waiting.saturating_add(parts.bounds.at_once))),
                 queue: Mutex::default(),
                 same: Same::default(),
                 stop: CancellationToken::new(),
@@ -197,7 +200,10 @@ impl Downloads {
     }
 
     /// Sends the model of that name to the registry it names. Dropping the answer cancels it.
-    pub fn push(&self, reference: Reference, insecure: bool) -> Following {
+    ///
+    /// # Errors
+    /// [`SourceError::QueueFull`].
+    pub fn push(&self, reference: Reference, insecure: bool) -> Result<Following, SourceError> {
         push::push(&self.inner, reference, insecure)
     }
 

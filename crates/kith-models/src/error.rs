@@ -91,7 +91,7 @@ impl From<StoreError> for ModelError {
 impl From<BlobError> for ModelError {
     fn from(error: BlobError) -> Self {
         match error {
-            BlobError::Full => Self::Full,
+            BlobError::Full | BlobError::NoRoom { .. } => Self::Full,
             error @ (BlobError::NotAFile(_) | BlobError::Unreadable { .. } | BlobError::TooLarge { .. }) => {
                 Self::BadFile { reason: error.to_string() }
             }

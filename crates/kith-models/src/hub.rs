@@ -14,7 +14,7 @@ pub use quant::quant_of;
 
 use crate::{
     SourceError,
-    reference::Choice,
+    reference::{Choice, Reference},
     web::{self, Answer, Ask, Web, host_of},
 };
 use futures::StreamExt;
@@ -158,12 +158,18 @@ impl Hub {
 
     /// What the header of a remote GGUF file says. Only the header is read, in growing pieces.
     pub async fn probe(&self, repo: &str, filename: &str) -> Result<Probe, SourceError> {
+        let (reference, file) = self.file(repo, filename).await?;
+        probe::probe(self, repo, reference, file).await
+    }
+
+    /// The file of a repository that `filename` means, and its name in the library, which no other file of the repository has.
+    pub(crate) async fn file(&self, repo: &str, filename: &str) -> Result<(Reference, HubFile), SourceError> {
         let files = self.files(repo).await?;
         let file = match listing::choose_exactly(&files, filename) {
             Some(file) => file,
             None => listing::choose(repo, &files, &Choice::Called(filename.to_owned()))?,
         };
-        probe::probe(self, repo, file).await
+        Ok((listing::reference(repo, &files, &file)?, file))
     }
 
     /// The request for a file's bytes.

@@ -13,6 +13,7 @@ mod policy;
 mod port;
 
 pub use bytes::Space;
+pub(crate) use bytes::Turn;
 pub use clean::{Cleaned, Pruned};
 pub use policy::Policy;
 pub use port::{InUse, NobodyUses};
@@ -54,13 +55,22 @@ struct Inner {
     /// Held while rows and blobs change together: otherwise a blob found unused could come into use before it is removed.
     changes: Mutex<()>,
     /// Held while weights are written anew.
-    writing: Semaphore,
+    writing: Arc<Semaphore>,
 }
 
 impl Library {
     /// The library whose rows lie in `store` and whose bytes lie in `blobs`. `in_use` hears of bytes before they are removed.
     pub fn open(store: Store, blobs: Blobs, clock: Arc<dyn Clock>, in_use: Arc<dyn InUse>) -> Self {
-        Self { inner: Arc::new(Inner { store, blobs, clock, in_use, changes: Mutex::default(), writing: Semaphore::new(1) }) }
+        Self {
+            inner: Arc::new(Inner {
+                store,
+                blobs,
+                clock,
+                in_use,
+                changes: Mutex::default(),
+                writing: Arc::new(Semaphore::new(1)),
+            }),
+        }
     }
 
     /// Copies the model at `path` into the library under `name`: a GGUF file, a model in parts (any of them may be named), a folder
@@ -83,10 +93,11 @@ impl Library {
         let put = match parts {
             Parts::One(file) => self.inner.blobs.put_file(&file, None, MAX_FILE, progress).await?,
             Parts::Several(files) => {
+                let assembly = spawn_blocking(move || create::join(files, None)).await??;
                 let done = Arc::new(AtomicU64::new(0));
                 let told = Arc::clone(&done);
-                let joined = create::written(&self.inner.blobs, move |out| {
-                    create::join(files, None)?.write(out, |bytes| told.store(bytes, Ordering::Relaxed))
+                let joined = create::written(&self.inner.blobs, assembly.size(), move |out| {
+                    Ok(assembly.write(out, |bytes| told.store(bytes, Ordering::Relaxed))?)
                 });
                 tokio::pin!(joined);
                 loop {

@@ -140,7 +140,12 @@ impl Choice {
     fn means(&self, other: &Self) -> bool {
         let (Self::Called(one), Self::Called(two)) = (self, other) else { return self == other };
         let labelled = |file: &str, label: &str| quant_of(file).is_some_and(|found| found.eq_ignore_ascii_case(label));
-        one.eq_ignore_ascii_case(two) || labelled(one, two) || labelled(two, one)
+        let called = |file: &str, name: &str| {
+            let stem = file.rsplit('/').next().and_then(|file| file.strip_suffix(".gguf"));
+            stem.is_some_and(|stem| stem.eq_ignore_ascii_case(name))
+        };
+        let is = |one, two| labelled(one, two) || called(one, two);
+        one.eq_ignore_ascii_case(two) || is(one, two) || is(two, one)
     }
 }
 
@@ -198,6 +203,7 @@ mod tests {
         let hub = |text: &str| parse(&format!("hf.co/{text}")).place;
         assert!(hub("acme/tiny:q8_0").means(&hub("ACME/Tiny:Q8_0")) && hub("acme/tiny").means(&hub("acme/tiny:latest")));
         assert!(hub("acme/tiny:Q8_0").means(&file("m.Q8_0.gguf", Some("Q8_0"))));
+        assert!(hub("acme/tiny:odd").means(&file("sub/odd.gguf", None)) && !hub("acme/tiny:od").means(&file("odd.gguf", None)));
         assert!(!hub("acme/tiny:Q8_0").means(&file("other.gguf", Some("Q8_0"))) && !hub("a/b").means(&hub("a/b:Q8_0")));
         assert!(parse("acme/Tiny").place.means(&parse("ACME/tiny:LATEST").place));
         assert!(!parse("acme/tiny").place.means(&parse("hub.example/acme/tiny").place));

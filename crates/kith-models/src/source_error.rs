@@ -65,8 +65,8 @@ pub enum SourceError {
         /// Bytes that may be used.
         free: u64,
     },
-    /// Too many downloads wait.
-    #[error("{0} downloads are waiting already")]
+    /// Too many downloads, or pushes, wait.
+    #[error("{0} transfers are waiting already: try again later")]
     QueueFull(usize),
     /// Something else is being downloaded under this name.
     #[error("`{0}` is being downloaded from another source")]
@@ -103,6 +103,7 @@ impl From<BlobError> for SourceError {
     fn from(error: BlobError) -> Self {
         match error {
             BlobError::WrongDigest { expected, actual } => Self::WrongDigest { expected, actual },
+            BlobError::NoRoom { needed, free } => Self::Full { needed, free },
             error => Self::Model(error.into()),
         }
     }

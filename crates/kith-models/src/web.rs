@@ -22,6 +22,13 @@ pub(crate) const MAX_WAIT: Duration = Duration::from_secs(300);
 /// The most bytes read of an error's body.
 const MAX_ERROR: usize = 64 << 10;
 
+/// How long a small answer may take to come whole, in times of the wait for its next byte.
+const PATIENCE: u32 = 4;
+
+/// How long the whole of an answer may take, where it is small. It travels with the answer.
+#[derive(Clone, Copy)]
+struct Patience(Duration);
+
 /// The clients for requests.
 pub(crate) struct Web {
     near: OnceLock<Client>,
@@ -107,8 +114,9 @@ impl Web {
             if let Some(body) = ask.body.clone() {
                 request = request.body(body);
             }
-            let response = request.send().await.map_err(|error| broken(&url, &error))?;
+            let mut response = request.send().await.map_err(|error| broken(&url, &error))?;
             let Some(next) = redirected(&ask, &response)? else {
+                response.extensions_mut().insert(Patience(self.stall.saturating_mul(PATIENCE)));
                 return Ok(Answer { first: first.unwrap_or_else(|| response.headers().clone()), response });
             };
             first.get_or_insert_with(|| response.headers().clone());
@@ -244,8 +252,25 @@ fn reason_in(body: &[u8]) -> Option<String> {
     Some(text.chars().filter(|c| !c.is_control()).take(200).collect())
 }
 
+/// What `reading` makes of an answer of [`Web::send`], if it is done while a small answer may take: a host that sends a byte now and
+/// then is not listened to for ever.
+pub(crate) async fn patiently<T>(
+    response: &mut Response,
+    reading: impl AsyncFnOnce(&mut Response) -> Result<T, SourceError>,
+) -> Result<T, SourceError> {
+    let Some(Patience(patience)) = response.extensions().get::<Patience>().copied() else { return reading(response).await };
+    let host = host_of(response.url());
+    tokio::time::timeout(patience, reading(response)).await.unwrap_or_else(|_| {
+        Err(SourceError::Broken { host, reason: format!("its answer was not whole after {} s", patience.as_secs_f64().ceil()) })
+    })
+}
+
 /// The whole body, of at most `limit` bytes.
 pub(crate) async fn limited(mut response: Response, limit: usize) -> Result<Vec<u8>, SourceError> {
+    patiently(&mut response, async |response| whole(response, limit).await).await
+}
+
+async fn whole(response: &mut Response, limit: usize) -> Result<Vec<u8>, SourceError> {
     let url = response.url().clone();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| broken(&url, &error))? {

@@ -10,9 +10,8 @@ use axum::{
     },
 };
 use kith_models::{
-    Reference,
     downloads::{Shards, slug},
-    hub::{Found, MAX_FOUND, Probe, SHARD_MIB, Shard, Variant, quant_of},
+    hub::{Found, MAX_FOUND, Probe, SHARD_MIB, Shard, Variant},
 };
 use kith_types::Code;
 use kith_wire::system::{DownloadAnswer, DownloadShardsRequest, HubProbe, HubRepository, HubShard, HubSource, HubVariant};
@@ -95,7 +94,7 @@ pub async fn probe(
 }
 
 fn probed(probe: Probe) -> Result<HubProbe, ApiError> {
-    let name = Reference::file(&probe.repo, &probe.filename, quant_of(&probe.filename))?.name.to_string();
+    let name = probe.reference.name.to_string();
     let shard = |shard: &Shard| HubShard {
         index: shard.index,
         layer_range: [shard.first_layer, shard.end_layer.saturating_sub(1)],

@@ -87,9 +87,9 @@ pub async fn pull(State(app): State<Arc<App>>, OllamaJson(request): OllamaJson<P
 #[utoipa::path(post, path = "/api/push", tag = "models", request_body = PushRequest,
     responses((status = 200, description = "Lines of JSON; one object unless `stream`.", body = TransferLine),
               (status = 400, description = "A bad name."), (status = 404, description = "No such model."),
-              (status = 502, description = "The registry failed or refuses.")))]
+              (status = 502, description = "The registry failed or refuses."), (status = 503, description = "Too many are waiting.")))]
 pub async fn push(State(app): State<Arc<App>>, OllamaJson(request): OllamaJson<PushRequest>) -> Result<Response, ApiError> {
-    let following = app.downloads.push(reference(request.model_name())?, request.insecure.unwrap_or(false));
+    let following = app.downloads.push(reference(request.model_name())?, request.insecure.unwrap_or(false))?;
     answered(app, following, TransferLines::of_push(), request.stream.unwrap_or(true)).await
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use std::{
+    io::Read,
     pin::Pin as Pinned,
     task::{Context, Poll},
 };
@@ -177,7 +178,7 @@ async fn a_file_larger_than_the_disk_is_refused_before_it_is_copied() {
     let room = fs4::available_space(folder.path()).unwrap();
     // Sparse: it takes no room itself. Some file systems cannot make one of this length.
     if fs::File::create(&source).unwrap().set_len(room.saturating_mul(2)).is_ok() {
-        assert!(matches!(blobs.put_file(&source, None, ANY, |_| ()).await.unwrap_err(), BlobError::Full));
+        assert!(matches!(blobs.put_file(&source, None, ANY, |_| ()).await.unwrap_err(), BlobError::NoRoom { .. }));
     }
 }
 
@@ -302,4 +303,42 @@ proptest! {
             assert_eq!(put.size, bytes.len() as u64);
         });
     }
+}
+
+/// Turns one bit of a blob on the disk.
+fn damage(blobs: &Blobs, hash: &Blake3) {
+    let path = blobs.path(hash);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[0] ^= 1;
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn damaged_bytes_of_the_same_length_give_way_to_sound_ones() {
+    let (_folder, blobs) = temporary().await;
+    let first = put(&blobs, b"hello").await;
+    damage(&blobs, &first.hash);
+    let again = put(&blobs, b"hello").await;
+    assert!(again.mended && !first.mended);
+    assert_eq!(fs::read(blobs.path(&first.hash)).unwrap(), b"hello");
+    assert!(!put(&blobs, b"hello").await.mended, "sound ones stay");
+    damage(&blobs, &first.hash);
+    let mut partial = blobs.partial(&first.sha256, ANY).await.unwrap();
+    partial.write(b"hello").await.unwrap();
+    assert!(partial.complete(Some(first.sha256)).await.unwrap().mended);
+    assert!(blobs.verify(&first.hash).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_file_is_not_copied_into_room_that_is_promised_to_others() {
+    let (folder, blobs) = temporary().await;
+    let file = folder.path().join("file");
+    fs::write(&file, b"hello").unwrap();
+    let mut others = blobs.reserve(0, 0).await.unwrap();
+    others.still_to_come(1 << 62);
+    let refused = blobs.put_file(&file, None, ANY, |_| ()).await;
+    assert!(matches!(refused, Err(BlobError::NoRoom { needed: 5, free: 0 })), "{refused:?}");
+    drop(others);
+    assert_eq!(blobs.put_file(&file, None, ANY, |_| ()).await.unwrap().size, 5);
 }

@@ -1,16 +1,16 @@
-//! Folding adapters into weights, for models that are made with them.
+//! Adapters that are folded into the weights of models made with them.
 
 use crate::{
     ModelError,
-    lora::{self, LoraFormat},
+    lora::{self, Lora, LoraFormat},
 };
-use std::{fs::File, io::BufWriter, io::Write, path::Path};
+use std::path::Path;
 
-/// Writes the model at `base`, with the adapter at `adapter` folded in at `scale`, to `out`, which is empty. Blocks.
+/// Reads the adapter at `adapter`. Blocks.
 ///
 /// # Errors
-/// [`ModelError::BadFile`] for an adapter that does not belong to this model.
-pub(super) fn merge(base: &Path, adapter: &Path, scale: f32, out: &mut File) -> Result<(), ModelError> {
+/// [`ModelError::BadFile`] for what is no adapter, [`ModelError::Unsupported`] for one whose strength stands in another file.
+pub(super) fn read(adapter: &Path) -> Result<Lora, ModelError> {
     let lora = lora::read(adapter)?;
     if lora.format == LoraFormat::Safetensors {
         // Its strength stands in a file of its own, which does not come with it here.
@@ -20,7 +20,5 @@ pub(super) fn merge(base: &Path, adapter: &Path, scale: f32, out: &mut File) -> 
                 .to_owned(),
         ));
     }
-    let mut out = BufWriter::with_capacity(1 << 20, out);
-    lora::merge(base, &lora, scale, &mut out)?;
-    out.flush().map_err(lora::failed)
+    Ok(lora)
 }

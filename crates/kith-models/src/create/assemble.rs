@@ -18,13 +18,16 @@ const QUANTIZATION_VERSION: u32 = 2;
 #[derive(Debug)]
 pub struct Assembly {
     files: Vec<File>,
-    metadata: write::RawMetadata,
+    /// Everything before the tensors' data.
+    header: Vec<u8>,
     alignment: u64,
     /// The tensors as they will stand in the file, and where they come from.
     tensors: Vec<TensorInfo>,
     sources: Vec<Source>,
     /// Bytes of all tensors as they are read.
     total: u64,
+    /// Bytes of the file.
+    size: u64,
 }
 
 #[derive(Debug)]
@@ -66,8 +69,10 @@ pub fn join(files: Vec<(File, Gguf)>, target: Option<Target>) -> Result<Assembly
         }
         handles.push(file);
     }
-    write::place(&mut tensors, alignment);
-    Ok(Assembly { files: handles, metadata, alignment, tensors, sources, total })
+    let data = write::place(&mut tensors, alignment);
+    let header = write::header(&metadata, &tensors, alignment);
+    let size = (header.len() as u64).saturating_add(data);
+    Ok(Assembly { files: handles, header, alignment, tensors, sources, total, size })
 }
 
 /// Whether a tensor is quantised: a matrix of weights, and none of those that choose experts or positions, which are small and
@@ -86,9 +91,14 @@ impl Assembly {
         self.total
     }
 
+    /// Bytes that [`Assembly::write`] writes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Writes the file; `progress` is told the bytes of tensors read so far.
     pub fn write(mut self, out: &mut impl Write, mut progress: impl FnMut(u64)) -> Result<(), GgufError> {
-        write::header(out, &self.metadata, &self.tensors, self.alignment)?;
+        out.write_all(&self.header)?;
         let (mut at, mut done) = (0u64, 0u64);
         for (tensor, source) in self.tensors.iter().zip(&self.sources) {
             write::pad(out, at, self.alignment)?;

@@ -1,7 +1,7 @@
 //! From a thread that writes to the blob store that reads. Bytes whose writer did not come to its end never become a blob.
 
-use crate::{ModelError, gguf::GgufError};
-use kith_blobs::{Blobs, Put};
+use crate::ModelError;
+use kith_blobs::{BlobError, Blobs, Put};
 use std::{
     io::{self, Write},
     pin::Pin,
@@ -18,8 +18,8 @@ use tokio::{
 
 /// Bytes between the two.
 const BETWEEN: usize = 1 << 20;
-/// The largest file written, in bytes: the largest that the database can count.
-const MAX_FILE: u64 = i64::MAX as u64;
+/// What writing leaves free on the disk, in bytes: the database needs room to say so.
+const SPARED: u64 = 64 << 20;
 
 /// The thread's end.
 pub struct Writer {
@@ -55,11 +55,17 @@ impl AsyncRead for Reader {
     }
 }
 
-/// Stores what `work` writes. Dropping the future stops it at its next write, and keeps nothing.
+/// Stores the `size` bytes that `work` writes; the disk keeps room for them from the start. Dropping the future stops the work at its
+/// next write, and keeps nothing.
+///
+/// # Errors
+/// [`ModelError::Full`], and what `work` fails with.
 pub async fn written(
     blobs: &Blobs,
-    work: impl FnOnce(&mut Writer) -> Result<(), GgufError> + Send + 'static,
+    size: u64,
+    work: impl FnOnce(&mut Writer) -> Result<(), ModelError> + Send + 'static,
 ) -> Result<Put, ModelError> {
+    let mut room = blobs.reserve(size, SPARED).await?;
     let (reader, writer) = tokio::io::duplex(BETWEEN);
     let (complete, runtime) = (Arc::new(AtomicBool::new(false)), Handle::current());
     let reader = Reader { pipe: reader, complete: Arc::clone(&complete) };
@@ -67,14 +73,14 @@ pub async fn written(
         let mut writer = Writer { pipe: writer, runtime };
         work(&mut writer)?;
         complete.store(true, Ordering::Release);
-        Ok::<_, GgufError>(())
+        Ok::<_, ModelError>(())
     });
-    let put = blobs.put(reader, None, MAX_FILE, |_| {}).await;
+    let put = blobs.put(reader, None, size, |done| room.still_to_come(size.saturating_sub(done))).await;
     // A store that fails closes the pipe; its reason counts more than the pipe's.
     match (working.await?, put) {
-        (Err(error @ GgufError::Refused(_)), _) => Err(error.into()),
-        (_, Err(error @ kith_blobs::BlobError::Full)) => Err(error.into()),
-        (Err(error), _) => Err(error.into()),
+        (Err(error @ (ModelError::BadFile { .. } | ModelError::Unsupported(_))), _) => Err(error),
+        (_, Err(error @ BlobError::Full)) => Err(error.into()),
+        (Err(error), _) => Err(error),
         (Ok(()), put) => Ok(put?),
     }
 }
@@ -87,14 +93,27 @@ mod tests {
     async fn what_is_written_becomes_a_blob_and_what_breaks_off_does_not() {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(folder.path()).await.unwrap();
-        let put = written(&blobs, |out| Ok(out.write_all(&vec![7; 3 << 20])?)).await.unwrap();
+        let write = |out: &mut Writer, byte, count| out.write_all(&vec![byte; count]).map_err(BlobError::from);
+        let put = written(&blobs, 3 << 20, move |out| Ok(write(out, 7, 3 << 20)?)).await.unwrap();
         assert_eq!(put.size, 3 << 20);
-        let broken = written(&blobs, |out| {
-            out.write_all(&[8; 100])?;
-            Err(GgufError::Refused("no".to_owned()))
+        let broken = written(&blobs, 200, move |out| {
+            write(out, 8, 100)?;
+            Err(ModelError::BadFile { reason: "no".to_owned() })
         });
         assert!(matches!(broken.await, Err(ModelError::BadFile { reason }) if reason == "no"));
         let left = blobs.collect(&std::collections::HashSet::from([put.hash])).await.unwrap();
         assert_eq!(left.files, 0, "nothing of the broken one is left");
+    }
+    #[tokio::test]
+    async fn nothing_is_written_to_a_disk_whose_room_is_promised_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(folder.path()).await.unwrap();
+        let mut others = blobs.reserve(0, 0).await.unwrap();
+        others.still_to_come(1 << 62);
+        let refused = written(&blobs, 100, |_| panic!("it was begun")).await;
+        assert!(matches!(refused, Err(ModelError::Full)), "{refused:?}");
+        drop(others);
+        let put = written(&blobs, 100, |out| Ok(out.write_all(&[1; 100]).map_err(BlobError::from)?)).await.unwrap();
+        assert_eq!(put.size, 100);
     }
 }

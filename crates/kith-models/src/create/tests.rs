@@ -291,3 +291,57 @@ async fn a_default_model_and_policies_last_as_long_as_their_model() {
     assert_eq!(shelf.library.policy(&model).await.unwrap(), crate::Policy::default());
     assert_eq!(shelf.library.default_model().await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn the_turn_lasts_until_the_work_has_ended_even_if_nobody_waits_for_it() {
+    let shelf = Shelf::new().await;
+    let (begun, beginning) = tokio::sync::oneshot::channel();
+    let (end, ending) = std::sync::mpsc::sync_channel::<()>(1);
+    let turn = shelf.library.turn().unwrap();
+    let library = shelf.library.clone();
+    let making = tokio::spawn(async move {
+        let work = library.anew(&turn, 10, move |_| {
+            begun.send(()).unwrap();
+            ending.recv().unwrap();
+            Err(ModelError::Busy)
+        });
+        work.await.map(drop)
+    });
+    beginning.await.unwrap();
+    making.abort();
+    assert!(making.await.unwrap_err().is_cancelled());
+    assert!(matches!(shelf.library.turn(), Err(ModelError::Busy)), "its work still goes on");
+    end.send(()).unwrap();
+    while shelf.library.turn().is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn weights_are_not_written_into_room_that_is_promised_to_others() {
+    let shelf = Shelf::new().await;
+    let digest = shelf.upload(&wide().build()).await;
+    let mut others = shelf.library.blobs().reserve(0, 0).await.unwrap();
+    others.still_to_come(1 << 62);
+    let recipe = || Recipe { quantize: Some("q8_0".into()), ..of(file(digest)) };
+    assert!(matches!(shelf.make("a", recipe()).await, Err(ModelError::Full)));
+    let spare = sha256(b"more").await;
+    assert!(matches!(shelf.library.upload(spare, &b"more"[..]).await, Err(ModelError::Full)));
+    drop(others);
+    shelf.make("a", recipe()).await.unwrap();
+    assert!(shelf.library.upload(spare, &b"more"[..]).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_upload_that_was_damaged_since_is_taken_again() {
+    let shelf = Shelf::new().await;
+    let bytes = tiny_gguf(1);
+    let digest = shelf.upload(&bytes).await;
+    let (hash, _) = shelf.library.bytes(&digest).await.unwrap().unwrap();
+    let path = shelf.library.blob_path(&hash);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, vec![0; bytes.len()]).unwrap();
+    assert!(shelf.library.upload(digest, &bytes[..]).await.unwrap());
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    assert!(!shelf.library.upload(digest, &bytes[..]).await.unwrap());
+}

@@ -12,7 +12,8 @@ use crate::{
     hub::linked_digest,
     web::{self, host_of},
 };
-use kith_blobs::{BlobError, Partial, Put};
+use kith_blobs::{BlobError, Partial, Put, Room};
+use kith_types::Sha256;
 use reqwest::{Response, StatusCode, header};
 
 /// The number of the large file among an item's files.
@@ -23,6 +24,9 @@ struct Attempts<'a> {
     inner: &'a Inner,
     progress: &'a Progress,
     wanted: &'a Wanted,
+    room: Room,
+    /// The digest it shall have, from the listing or else from the answers.
+    expect: Option<Sha256>,
     /// The version that was being sent.
     etag: Option<String>,
     /// Whether bytes of an earlier request are part of what is there.
@@ -31,9 +35,10 @@ struct Attempts<'a> {
     came: u64,
 }
 
-/// Fetches the file and verifies it.
-pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted) -> Result<Put, SourceError> {
-    let mut attempts = Attempts { inner, progress, wanted, etag: None, continued: false, came: 0 };
+/// Fetches the file, for which there is `room`, and verifies it.
+pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted, room: Room) -> Result<Put, SourceError> {
+    let expect = wanted.expect;
+    let mut attempts = Attempts { inner, progress, wanted, room, expect, etag: None, continued: false, came: 0 };
     let (mut tries, mut afresh) = (Tries::default(), false);
     loop {
         let before = attempts.came;
@@ -70,17 +75,36 @@ pub async fn pause(inner: &Inner, progress: &Progress, tries: &mut Tries, error:
 
 impl Attempts<'_> {
     async fn once(&mut self) -> Result<Put, SourceError> {
-        let mut partial = self.inner.blobs.partial(&self.wanted.key, self.wanted.size).await?;
+        let mut partial = self.inner.blobs.partial(&self.wanted.partial, self.wanted.size).await?;
         if partial.size() > self.wanted.size {
             partial.restart().await?;
         }
         self.continued = partial.size() > 0;
+        self.room.still_to_come(self.wanted.size.saturating_sub(partial.size()));
         self.progress.at(FILE, partial.size());
         if partial.size() < self.wanted.size {
             self.continue_from(&mut partial).await?;
+        } else if self.expect.is_none() {
+            // All of it came in an earlier life, and nobody said what it shall be.
+            self.ask_digest().await?;
         }
         self.progress.phase(Phase::Verifying);
-        Ok(partial.complete(self.wanted.expect).await?)
+        Ok(partial.complete(self.expect).await?)
+    }
+
+    /// Asks for the last byte, for the sake of the digest that may come with it.
+    async fn ask_digest(&mut self) -> Result<(), SourceError> {
+        let answer = self.wanted.origin.open(self.inner, self.wanted.size.saturating_sub(1), None).await?;
+        if !answer.response.status().is_success() {
+            return Err(self.refused(answer.response).await);
+        }
+        self.expect = linked_digest(&answer);
+        Ok(())
+    }
+
+    async fn refused(&self, response: Response) -> SourceError {
+        let refusal = web::refusal(response, &format!("`{}`", self.wanted.label), self.inner.now()).await;
+        self.wanted.origin.explained(self.inner, refusal)
     }
 
     async fn continue_from(&mut self, partial: &mut Partial) -> Result<(), SourceError> {
@@ -111,15 +135,15 @@ impl Attempts<'_> {
                 self.restart(partial).await?;
                 return Err(broken("it does not have the bytes it was asked for"));
             }
-            _ => {
-                let refusal = web::refusal(response, &format!("`{}`", self.wanted.label), self.inner.now()).await;
-                return Err(self.wanted.origin.explained(self.inner, refusal));
-            }
+            _ => return Err(self.refused(response).await),
         }
-        if let (Some(linked), Some(expected)) = (linked, self.wanted.expect)
-            && linked != expected
-        {
-            return Err(SourceError::unexpected(host, "the file changed since it was listed"));
+        match (linked, self.expect) {
+            (Some(linked), Some(expected)) if linked != expected => {
+                return Err(SourceError::unexpected(host, "the file changed since it was listed"));
+            }
+            // The listing told none.
+            (Some(linked), None) => self.expect = Some(linked),
+            _ => {}
         }
         self.etag = response.headers().get(header::ETAG).and_then(|etag| Some(etag.to_str().ok()?.to_owned()));
         self.take(partial, response).await
@@ -144,6 +168,7 @@ impl Attempts<'_> {
                 written => written?,
             }
             self.came += chunk.len() as u64;
+            self.room.still_to_come(self.wanted.size.saturating_sub(partial.size()));
             self.progress.moved(FILE, chunk.len() as u64);
         }
         partial.flush().await?;
@@ -157,6 +182,7 @@ impl Attempts<'_> {
         partial.restart().await?;
         self.continued = false;
         self.etag = None;
+        self.room.still_to_come(self.wanted.size);
         self.progress.at(FILE, 0);
         Ok(())
     }

@@ -25,6 +25,9 @@ pub struct Wanted {
     pub origin: Origin,
     /// Stands for its bytes: their digest, or one of the place where that is not known.
     pub key: Sha256,
+    /// Under what they lie until they are whole. Whoever names the digest of another's bytes, and a wrong length or bytes of his own,
+    /// does not come near the other's.
+    pub partial: Sha256,
     pub expect: Option<Sha256>,
     pub size: u64,
     pub label: String,
@@ -44,8 +47,9 @@ pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Resul
             let source = format!("hf.co/{repo}/{path}");
             let key = sha256.unwrap_or_else(|| Sha256::from_bytes(sha2::Sha256::digest(format!("{source} {size}")).into()));
             let label = path.clone();
+            let partial = partial(&inner.hub.host(), &key, size);
             let origin = Origin::Hub { repo: repo.clone(), path };
-            let weights = Wanted { origin, key, expect: sha256, size, label };
+            let weights = Wanted { origin, key, partial, expect: sha256, size, label };
             Ok(Plan { weights, texts: Vec::new(), source, repository: None })
         }
         Place::Registry { host, path, tag } => {
@@ -57,11 +61,17 @@ pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Resul
             }
             let source = format!("{}/{path}:{tag}", repository.host());
             let origin = Origin::Registry { repository: repository.clone(), digest: model.digest };
-            let weights =
-                Wanted { origin, key: model.digest, expect: Some(model.digest), size: model.size, label: "model".to_owned() };
+            let (key, size) = (model.digest, model.size);
+            let partial = partial(&repository.host(), &key, size);
+            let weights = Wanted { origin, key, partial, expect: Some(key), size, label: "model".to_owned() };
             Ok(Plan { weights, texts, source, repository: Some(repository) })
         }
     }
+}
+
+/// The key of bytes that are not whole yet: of this host, digest and length alone.
+fn partial(host: &str, key: &Sha256, size: u64) -> Sha256 {
+    Sha256::from_bytes(sha2::Sha256::digest(format!("{host} {key} {size}")).into())
 }
 
 /// Where a reference leads, for people.

@@ -33,7 +33,9 @@ enum Bytewise {
 }
 
 /// Begins to send a model; it is cancelled when the answer is dropped.
-pub fn push(inner: &Arc<Inner>, reference: Reference, insecure: bool) -> Following {
+pub fn push(inner: &Arc<Inner>, reference: Reference, insecure: bool) -> Result<Following, SourceError> {
+    let place = Arc::clone(&inner.pushes).try_acquire_owned();
+    let place = place.map_err(|_| SourceError::QueueFull(inner.bounds.waiting))?;
     let item = Item::new(0, reference.name.clone(), source_of(inner, &reference), inner.clock.now());
     let progress = Progress::new(item, Arc::clone(&inner.clock));
     let cancel = inner.stop.child_token();
@@ -45,9 +47,11 @@ pub fn push(inner: &Arc<Inner>, reference: Reference, insecure: bool) -> Followi
             () = cancel.cancelled() => Err(SourceError::Cancelled),
             outcome = run(&task, &progress, &reference, insecure) => outcome,
         };
+        // Before anybody hears of the end, and may ask for the next.
+        drop(place);
         progress.end(outcome);
     });
-    following
+    Ok(following)
 }
 
 async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure: bool) -> Result<(), SourceError> {

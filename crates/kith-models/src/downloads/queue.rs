@@ -9,6 +9,7 @@ use super::{
     slug,
 };
 use crate::{Model, SourceError, reference::Reference};
+use kith_blobs::Room;
 use serde_json::json;
 use std::{
     collections::VecDeque,
@@ -187,20 +188,21 @@ async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure
     progress.phase(Phase::Manifest);
     let plan = patiently(inner, progress, || plan(inner, reference, insecure)).await?;
     progress.files(files(&plan));
-    let _same = inner.same.turn(&plan.weights.key).await;
+    let _same = inner.same.turn(&plan.weights.partial).await;
     let there = match &plan.weights.expect {
         Some(sha256) => inner.library.holding(sha256).await?,
         None => None,
     };
-    if there.is_none() {
-        room(inner, &plan).await?;
-    }
+    let there = match there {
+        Some(put) => Ok(put),
+        None => Err(room(inner, &plan).await?),
+    };
     progress.phase(Phase::Moving);
     let texts = || plan.overrides(inner, |at| progress.at(FILE + 1 + at, plan.texts.get(at).map_or(0, |(_, text)| text.size)));
     let overrides = patiently(inner, progress, texts).await?;
     let put = match there {
-        Some(put) => put,
-        None => fetch(inner, progress, &plan.weights).await?,
+        Ok(put) => put,
+        Err(room) => fetch(inner, progress, &plan.weights, room).await?,
     };
     progress.at(FILE, put.size);
     progress.phase(Phase::Writing);
@@ -219,11 +221,10 @@ fn files(plan: &Plan) -> Vec<FileProgress> {
     files
 }
 
-/// Sees that the disk has room for what is still to come.
-async fn room(inner: &Inner, plan: &Plan) -> Result<(), SourceError> {
-    let needed = plan.weights.size.saturating_sub(inner.blobs.partial_size(&plan.weights.key).await);
-    let free = inner.blobs.room().await?.saturating_sub(inner.bounds.reserve);
-    if needed > free { Err(SourceError::Full { needed, free }) } else { Ok(()) }
+/// Room on the disk for what is still to come.
+async fn room(inner: &Inner, plan: &Plan) -> Result<Room, SourceError> {
+    let needed = plan.weights.size.saturating_sub(inner.blobs.partial_size(&plan.weights.partial).await);
+    Ok(inner.blobs.reserve(needed, inner.bounds.reserve).await?)
 }
 
 /// Asks again while there is hope.

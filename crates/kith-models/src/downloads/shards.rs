@@ -1,11 +1,7 @@
 //! A model of the hub by its shards. A node keeps whole models: every shard, or none.
 
 use super::{Downloads, Item};
-use crate::{
-    SourceError,
-    hub::{MAX_SHARDS, quant_of},
-    reference::Reference,
-};
+use crate::{SourceError, hub::MAX_SHARDS};
 use std::collections::BTreeSet;
 
 /// Which shards are wanted.
@@ -25,9 +21,8 @@ impl Downloads {
     /// # Errors
     /// [`SourceError::Unsupported`] for a part of a model; [`SourceError::Name`] for an index that the model does not have.
     pub async fn start_shards(&self, repo: &str, filename: &str, shards: Shards) -> Result<Item, SourceError> {
-        let reference = Reference::file(repo, filename, quant_of(filename))?;
-        match shards {
-            Shards::All => {}
+        let reference = match shards {
+            Shards::All => self.hub().file(repo, filename).await?.0,
             Shards::FairShare => {
                 return Err(SourceError::Unsupported(
                     "this node keeps whole models, not its share of one: ask for all shards".to_owned(),
@@ -37,10 +32,11 @@ impl Downloads {
                 if indices.is_empty() || indices.len() as u64 > MAX_SHARDS {
                     return Err(SourceError::Name(format!("`shards` takes 1 to {MAX_SHARDS} indices")));
                 }
-                let count = self.hub().probe(repo, filename).await?.shards.len();
-                whole(&indices, count)?;
+                let probe = self.hub().probe(repo, filename).await?;
+                whole(&indices, probe.shards.len())?;
+                probe.reference
             }
-        }
+        };
         self.start(reference, false)
     }
 }

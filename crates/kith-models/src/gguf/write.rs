@@ -136,13 +136,8 @@ fn width(kind: u32) -> Option<usize> {
     }
 }
 
-/// Writes everything before the tensors' data: `tensors` with the offsets that [`place`] gave them.
-pub fn header(
-    out: &mut impl Write,
-    metadata: &RawMetadata,
-    tensors: &[TensorInfo],
-    alignment: u64,
-) -> Result<(), std::io::Error> {
+/// Everything before the tensors' data: `tensors` with the offsets that [`place`] gave them.
+pub fn header(metadata: &RawMetadata, tensors: &[TensorInfo], alignment: u64) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     bytes.extend(VERSION.to_le_bytes());
     bytes.extend((tensors.len() as u64).to_le_bytes());
@@ -163,8 +158,8 @@ pub fn header(
         bytes.extend(tensor.kind.code().to_le_bytes());
         bytes.extend(tensor.offset.to_le_bytes());
     }
-    out.write_all(&bytes)?;
-    pad(out, bytes.len() as u64, alignment)
+    bytes.resize(bytes.len().next_multiple_of(usize::try_from(alignment).unwrap_or(1).max(1)), 0);
+    bytes
 }
 
 /// Lays the tensors' data out one after the other; gives the number of bytes from the first to the end of the last.
@@ -202,8 +197,7 @@ mod tests {
         let raw = RawMetadata::read(Cursor::new(&bytes), &gguf).unwrap();
         let mut tensors = gguf.tensors.clone();
         let data = place(&mut tensors, gguf.alignment());
-        let mut out = Vec::new();
-        header(&mut out, &raw, &tensors, gguf.alignment()).unwrap();
+        let mut out = header(&raw, &tensors, gguf.alignment());
         out.resize(out.len() + usize::try_from(data).unwrap(), 0);
         let again = Gguf::from_bytes(&out).unwrap();
         assert_eq!((again.metadata, again.tensors), (gguf.metadata, gguf.tensors));
@@ -217,8 +211,7 @@ mod tests {
         raw.set_u32("general.file_type", 7);
         raw.set_u32("general.quantization_version", 2);
         raw.remove("general.license");
-        let mut out = Vec::new();
-        header(&mut out, &raw, &[], 32).unwrap();
+        let out = header(&raw, &[], 32);
         let again = Gguf::from_bytes(&out).unwrap();
         assert_eq!(again.get("general.file_type").and_then(Value::as_u64), Some(7));
         assert_eq!(again.get("general.quantization_version").and_then(Value::as_u64), Some(2));

@@ -1,7 +1,10 @@
 //! What a repository holds, and which of its files is meant.
 
 use super::quant::{quant_of, rank};
-use crate::{SourceError, reference::Choice};
+use crate::{
+    SourceError,
+    reference::{Choice, Reference},
+};
 use kith_types::Sha256;
 use serde::Deserialize;
 
@@ -146,6 +149,26 @@ pub fn choose(repo: &str, files: &[HubFile], choice: &Choice) -> Result<HubFile,
         .ok_or_else(|| SourceError::NotFound(format!("the repository `{repo}` has no file `{}`", variant.filename)))
 }
 
+/// The model that `file` is, under a name of its own. It ends in the quantisation's label, if that means this file and no other of the
+/// repository; else in the file's name.
+///
+/// # Errors
+/// [`SourceError::Name`] if that means another file too, or makes no name.
+pub fn reference(repo: &str, files: &[HubFile], file: &HubFile) -> Result<Reference, SourceError> {
+    let meant = |text: &str| choose(repo, files, &Choice::Called(text.to_owned())).is_ok_and(|meant| meant.path == file.path);
+    let label = quant_of(&file.path).filter(|label| meant(label));
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    let stem = name.get(..name.len().saturating_sub(".gguf".len())).unwrap_or_default();
+    // Parts and files that are no models are told by what refuses them.
+    if label.is_none() && !meant(stem) && choose(repo, files, &Choice::Called(stem.to_owned())).is_ok() {
+        return Err(SourceError::Name(format!(
+            "`{repo}` has several files called `{name}`: `{}` has no name of its own",
+            file.path
+        )));
+    }
+    Reference::file(repo, &file.path, label)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,6 +210,22 @@ mod tests {
         let missing = chosen(&files, "Q2_K").unwrap_err().to_string();
         assert!(missing.contains("Q8_0, Q4_K_M"), "{missing}");
         assert!(matches!(chosen(&[], ""), Err(SourceError::NotFound(_))));
+    }
+
+    #[test]
+    fn each_file_of_a_repository_has_a_name_of_its_own() {
+        let files =
+            [file("m.Q8_0.gguf", 8), file("m-long.Q8_0.gguf", 8), file("odd.gguf", 1), file("a/x.gguf", 1), file("b/x.gguf", 1)];
+        let name = |at: usize| reference("a/b", &files, &files[at]).map(|reference| reference.name.to_string());
+        assert_eq!(name(0).unwrap(), "hf.co/a/b:Q8_0");
+        assert_eq!(name(1).unwrap(), "hf.co/a/b:m-long.Q8_0", "the label means the other one");
+        assert_eq!((name(2).unwrap(), name(3).unwrap()), ("hf.co/a/b:odd".to_owned(), "hf.co/a/b:x".to_owned()));
+        assert!(matches!(name(4), Err(SourceError::Name(_))));
+        for at in 0..4 {
+            let reference = Reference::parse(&name(at).unwrap()).unwrap();
+            let crate::reference::Place::Hub { choice, .. } = reference.place else { panic!("of the hub") };
+            assert_eq!(choose("a/b", &files, &choice).unwrap(), files[at], "a name leads back to its file");
+        }
     }
 
     #[test]

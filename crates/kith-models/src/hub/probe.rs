@@ -4,10 +4,11 @@ use super::{Hub, HubFile, layout::SHARD_MIB, layout::Shard, layout::layout};
 use crate::{
     Details, SourceError,
     gguf::{Gguf, GgufError, MAX_HEADER},
+    reference::Reference,
     web::{self, host_of},
 };
 use kith_types::Sha256;
-use reqwest::{StatusCode, header};
+use reqwest::{Response, StatusCode, header};
 use std::io::{self, Read, Seek, SeekFrom};
 use tokio::task::spawn_blocking;
 
@@ -17,6 +18,8 @@ const FIRST: u64 = 1 << 20;
 /// What is known of a remote model without its weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
+    /// Its name in the library, and where it is.
+    pub reference: Reference,
     /// `user/repository`.
     pub repo: String,
     /// The file's path there.
@@ -62,7 +65,7 @@ impl Seek for Beginning {
     }
 }
 
-pub async fn probe(hub: &Hub, repo: &str, file: HubFile) -> Result<Probe, SourceError> {
+pub async fn probe(hub: &Hub, repo: &str, reference: Reference, file: HubFile) -> Result<Probe, SourceError> {
     let mut bytes = Vec::new();
     let (mut size, mut wanted) = (file.size, FIRST);
     loop {
@@ -80,7 +83,7 @@ pub async fn probe(hub: &Hub, repo: &str, file: HubFile) -> Result<Probe, Source
         match parsed {
             Ok((details, shards)) => {
                 let (repo, filename, sha256) = (repo.to_owned(), file.path, file.sha256);
-                return Ok(Probe { repo, filename, size, sha256, details, shards });
+                return Ok(Probe { reference, repo, filename, size, sha256, details, shards });
             }
             Err(GgufError::Io(error))
                 if error.kind() == io::ErrorKind::WouldBlock && !ended && (bytes.len() as u64) < MAX_HEADER =>
@@ -116,7 +119,15 @@ async fn piece(hub: &Hub, repo: &str, path: &str, from: u64, count: u64) -> Resu
         StatusCode::OK => response.content_length(),
         _ => return Err(hub.explained(web::refusal(response, &format!("`{path}` of `{repo}`"), hub.now()).await)),
     };
-    let mut skip = if response.status() == StatusCode::OK { from } else { 0 };
+    let skip = if response.status() == StatusCode::OK { from } else { 0 };
+    let mut bytes = web::patiently(&mut response, async |response| read(response, skip, count).await).await?;
+    let ended = (bytes.len() as u64) < count;
+    bytes.truncate(usize::try_from(count).unwrap_or(usize::MAX));
+    Ok((bytes, total, ended))
+}
+
+/// So many bytes of an answer, or as many as there are, after the first `skip`.
+async fn read(response: &mut Response, mut skip: u64, count: u64) -> Result<Vec<u8>, SourceError> {
     let mut bytes = Vec::new();
     let url = response.url().clone();
     while (bytes.len() as u64) < count {
@@ -125,9 +136,7 @@ async fn piece(hub: &Hub, repo: &str, path: &str, from: u64, count: u64) -> Resu
         skip -= skipped;
         bytes.extend_from_slice(usize::try_from(skipped).ok().and_then(|skipped| chunk.get(skipped..)).unwrap_or_default());
     }
-    let ended = (bytes.len() as u64) < count;
-    bytes.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-    Ok((bytes, total, ended))
+    Ok(bytes)
 }
 
 #[cfg(test)]

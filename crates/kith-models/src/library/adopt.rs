@@ -7,21 +7,22 @@ use kith_types::{ModelName, Sha256};
 use std::sync::Arc;
 
 impl Library {
-    /// Bytes with this digest that a model of the library has, kept from removal while the answer lives.
+    /// Bytes with this digest that a model of the library has, kept from removal while the answer lives. They are read: damaged ones
+    /// are none. Dropping the future stops the reading.
     pub async fn holding(&self, sha256: &Sha256) -> Result<Option<Put>, ModelError> {
-        for row in self.inner.store.models().await?.into_iter().filter(|row| row.sha256 == *sha256) {
-            let held = async {
-                let pin = self.inner.blobs.pin(&row.blob).await?;
-                Ok::<_, BlobError>((pin, self.inner.blobs.size(&row.blob).await?))
-            };
-            match held.await {
-                Ok((pin, size)) if size == row.size => return Ok(Some(Put { hash: row.blob, sha256: *sha256, size, pin })),
-                // Damaged bytes are no bytes: they are replaced by what comes.
-                Ok(_) | Err(BlobError::NotFound(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
+        // Other rows of this digest name the same bytes.
+        let row = self.inner.store.models().await?.into_iter().find(|row| row.sha256 == *sha256);
+        let Some(row) = row else { return Ok(None) };
+        let held = async {
+            let pin = self.inner.blobs.pin(&row.blob).await?;
+            Ok::<_, BlobError>((pin, self.inner.blobs.verify(&row.blob).await?))
+        };
+        match held.await {
+            Ok((pin, true)) => Ok(Some(Put { hash: row.blob, sha256: *sha256, size: row.size, pin, mended: false })),
+            // Damaged bytes are no bytes, nor are those that the disk does not give back: they are replaced by what comes.
+            Ok((_, false)) | Err(BlobError::NotFound(_) | BlobError::Io(_)) => Ok(None),
+            Err(error) => Err(error.into()),
         }
-        Ok(None)
     }
 
     /// Names bytes that were stored and verified; a model of that name is replaced. Bytes that are no model are removed.

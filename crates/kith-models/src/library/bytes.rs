@@ -6,7 +6,7 @@ use kith_blobs::{BlobError, Blobs, Put};
 use kith_store::UploadRow;
 use kith_types::{Blake3, ModelName, Sha256};
 use std::{fs::File, path::PathBuf, sync::Arc};
-use tokio::{io::AsyncRead, sync::SemaphorePermit};
+use tokio::{io::AsyncRead, sync::OwnedSemaphorePermit};
 
 /// How long an upload is kept without a model that names it, in milliseconds: a day.
 pub(super) const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
@@ -22,6 +22,12 @@ pub struct Space {
     pub total: u64,
 }
 
+/// The turn to write weights anew. It is over when the last clone of it is gone.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
 impl Library {
     /// Whether bytes of this digest are here, uploaded or of a model.
     pub async fn has_bytes(&self, sha256: &Sha256) -> Result<bool, ModelError> {
@@ -32,7 +38,7 @@ impl Library {
     }
 
     /// Takes the bytes that `reader` yields, if they have this digest, and keeps them for a day at least. Says whether they are new;
-    /// if they are not, nothing is read.
+    /// if they are not, and still have their digest, nothing is read.
     ///
     /// Dropping the future before it returns keeps nothing.
     ///
@@ -40,14 +46,16 @@ impl Library {
     /// [`ModelError::Invalid`] for bytes of another digest and for a sender that breaks off, [`ModelError::Full`] for more bytes than
     /// the disk has room for.
     pub async fn upload(&self, sha256: Sha256, reader: impl AsyncRead + Send + Unpin) -> Result<bool, ModelError> {
-        if self.has_bytes(&sha256).await? {
+        // Bytes that were damaged since are no reason to refuse sound ones.
+        if self.sound(&sha256).await? {
             if let Some(row) = self.inner.store.upload(&sha256).await? {
                 self.inner.store.upload_put(&UploadRow { received: self.inner.clock.now(), ..row }).await?;
             }
             return Ok(false);
         }
-        let room = self.space().await?.available.saturating_sub(SPARED);
+        let room = self.inner.blobs.unpromised().await?.saturating_sub(SPARED);
         let put = self.inner.blobs.put(reader, Some(sha256), room.min(i64::MAX as u64), |_| {}).await.map_err(received)?;
+        self.renewed(&put).await;
         let inner = Arc::clone(&self.inner);
         tokio::spawn(async move {
             let _changing = inner.changes.lock().await;
@@ -56,6 +64,15 @@ impl Library {
         })
         .await??;
         Ok(true)
+    }
+
+    /// Whether bytes of this digest are here and still have it: they are read.
+    async fn sound(&self, sha256: &Sha256) -> Result<bool, ModelError> {
+        let Some((hash, _)) = self.bytes(sha256).await? else { return Ok(false) };
+        match self.inner.blobs.verify(&hash).await {
+            Err(BlobError::NotFound(_) | BlobError::Io(_)) => Ok(false),
+            sound => Ok(sound?),
+        }
     }
 
     /// The disk that models lie on.
@@ -95,13 +112,10 @@ impl Library {
         Ok(self.inner.blobs.open_blob(hash).await?)
     }
 
-    pub(crate) async fn scratch(&self) -> Result<File, ModelError> {
-        Ok(self.inner.blobs.scratch().await?)
-    }
-
     /// The turn to write weights anew, of which there is one.
-    pub(crate) fn turn(&self) -> Result<SemaphorePermit<'_>, ModelError> {
-        self.inner.writing.try_acquire().map_err(|_| ModelError::Busy)
+    pub(crate) fn turn(&self) -> Result<Turn, ModelError> {
+        let permit = Arc::clone(&self.inner.writing).try_acquire_owned().map_err(|_| ModelError::Busy)?;
+        Ok(Turn { _permit: Arc::new(permit) })
     }
 
     /// Writes the row that makes bytes a model. Completes by itself once it is begun.
@@ -122,6 +136,11 @@ impl Library {
         if let Err(error) = self.inner.store.upload_delete(sha256).await {
             tracing::warn!(%sha256, %error, "an upload stays noted for a day although a model names it");
         }
+    }
+
+    /// Sound bytes came in the place of damaged ones: who has those open lets go of them.
+    pub(crate) async fn renewed(&self, put: &Put) {
+        self.inner.renewed(put).await;
     }
 
     /// Removes bytes that nothing names.

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 impl Inner {
     /// Names bytes that were just stored; or removes them, if they are no model.
     pub(super) async fn add(&self, put: Put, name: ModelName, overrides: Overrides, source: String) -> Result<Model, ModelError> {
+        self.renewed(&put).await;
         let details = self.details(&put.hash).await;
         let changing = self.changes.lock().await;
         let details = match details {
@@ -84,6 +85,14 @@ impl Inner {
             self.free(&replaced.blob).await;
         }
         Ok(())
+    }
+
+    /// Sound bytes came in the place of damaged ones: who has those open lets go of them.
+    pub(super) async fn renewed(&self, put: &Put) {
+        if put.mended {
+            tracing::warn!(blob = %put.hash, "bytes on the disk were damaged; sound ones came in their place");
+            self.in_use.release(&put.hash).await;
+        }
     }
 
     /// Removes bytes that no row names. Failing is no reason to fail the change: it is written, and the next clean-up tries again.

@@ -339,3 +339,16 @@ async fn a_folder_of_an_encoder_becomes_one_file_and_the_same_folder_the_same_fi
     assert!(matches!(import("broken").await.unwrap_err(), ModelError::BadFile { .. }));
     assert_eq!((shelf.names().await.len(), shelf.blob_files()), (2, 1));
 }
+
+#[tokio::test]
+async fn importing_a_model_again_heals_damage_that_its_length_does_not_show() {
+    let shelf = Shelf::new().await;
+    let model = shelf.import(1, "a").await;
+    fs::remove_file(&model.path).unwrap();
+    fs::write(&model.path, vec![0; tiny_gguf(1).len()]).unwrap();
+    shelf.import(1, "b").await;
+    assert_eq!(fs::read(&model.path).unwrap(), tiny_gguf(1));
+    assert_eq!(*shelf.noting.released.lock().unwrap(), [(model.blob, true)], "who has the damaged bytes open lets go of them");
+    shelf.import(1, "c").await;
+    assert_eq!(shelf.noting.released.lock().unwrap().len(), 1, "sound bytes stay in use");
+}

@@ -158,3 +158,40 @@ async fn a_model_of_unknown_origin_is_found_by_its_bytes_and_not_by_its_name() {
     }
     assert_eq!(server.seen().len(), 3, "what was found is remembered");
 }
+
+/// A hub that lists one file without its digest, and names the digest when it sends the file.
+async fn telling_late(bytes: &[u8], sent: Vec<u8>) -> Imitation {
+    let listing = json!([{"type": "file", "path": "tiny.Q4_K_M.gguf", "size": bytes.len(), "oid": "0"}]);
+    let digest = format!("\"{}\"", crate::imitation::sha256(bytes));
+    Imitation::start(move |seen, _| match seen.path() {
+        TREE => Reply::json(&listing),
+        _ => Reply::file(seen, &sent).with("x-linked-etag", &digest),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_digest_that_only_the_answer_tells_is_one_that_the_bytes_must_have() {
+    let bytes = model(6, 1);
+    let mut damaged = bytes.clone();
+    damaged[1 << 19] ^= 1;
+    let server = telling_late(&bytes, damaged.clone()).await;
+    let shelf = Shelf::new(hub(&server.url)).await;
+    let item = shelf.pull("hf.co/acme/tiny").await;
+    assert!(matches!(item.error.as_deref(), Some(SourceError::WrongDigest { .. })), "{:?}", item.error);
+    assert!(shelf.library.list().await.unwrap().is_empty());
+
+    // As an earlier life may have left it, before it could be verified.
+    let server = telling_late(&bytes, bytes.clone()).await;
+    let shelf = Shelf::new(hub(&server.url)).await;
+    let first = shelf.begin("hf.co/acme/tiny").unwrap();
+    first.ended().await;
+    let name = "hf.co/acme/tiny:latest".parse().unwrap();
+    shelf.library.remove(&name).await.unwrap();
+    let place = crate::imitation::sha256(format!("hf.co/acme/tiny/tiny.Q4_K_M.gguf {}", bytes.len()).as_bytes());
+    let key = crate::imitation::sha256(format!("{} sha256:{place} {}", server.host(), bytes.len()).as_bytes());
+    std::fs::write(shelf.folder.path().join("blobs/partial").join(key), damaged).unwrap();
+    shelf.fetch("hf.co/acme/tiny").await;
+    let froms: Vec<_> = server.seen_at("/resolve/").iter().map(Seen::from).collect();
+    assert_eq!(froms, [None, Some(bytes.len() - 1), None], "its digest was asked for, and then its bytes");
+}

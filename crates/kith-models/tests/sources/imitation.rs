@@ -2,7 +2,10 @@
 
 use sha2::Digest;
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
@@ -47,6 +50,8 @@ pub struct Reply {
     pub cut: Option<usize>,
     /// After so many bytes of the body nothing comes for so long.
     pub pause: Option<(usize, Duration)>,
+    /// It comes in pieces of so many bytes, with so long before the head and before each.
+    pub pace: Option<(usize, Duration)>,
 }
 
 impl Reply {
@@ -85,6 +90,10 @@ impl Reply {
     pub fn pause(self, after: usize, pause: Duration) -> Self {
         Self { pause: Some((after, pause)), ..self }
     }
+
+    pub fn pace(self, piece: usize, wait: Duration) -> Self {
+        Self { pace: Some((piece, wait)), ..self }
+    }
 }
 
 type Handler = dyn Fn(&Seen, usize) -> Reply + Send + Sync;
@@ -93,6 +102,7 @@ type Handler = dyn Fn(&Seen, usize) -> Reply + Send + Sync;
 pub struct Imitation {
     pub url: String,
     seen: Arc<Mutex<Vec<Seen>>>,
+    sent: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -108,14 +118,15 @@ impl Imitation {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let seen: Arc<Mutex<Vec<Seen>>> = Arc::default();
-        let (handler, log): (Arc<Handler>, _) = (Arc::new(handler), Arc::clone(&seen));
+        let sent: Arc<AtomicU64> = Arc::default();
+        let (handler, log, count): (Arc<Handler>, _, _) = (Arc::new(handler), Arc::clone(&seen), Arc::clone(&sent));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (handler, log) = (Arc::clone(&handler), Arc::clone(&log));
-                tokio::spawn(async move { serve(stream, &*handler, &log).await });
+                let (handler, log, count) = (Arc::clone(&handler), Arc::clone(&log), Arc::clone(&count));
+                tokio::spawn(async move { serve(stream, &*handler, &log, &count).await });
             }
         });
-        Self { url, seen, task }
+        Self { url, seen, sent, task }
     }
 
     /// Host and port.
@@ -128,13 +139,18 @@ impl Imitation {
         self.seen.lock().unwrap().clone()
     }
 
+    /// Bytes of bodies sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
     /// Requests so far whose path has this in it.
     pub fn seen_at(&self, part: &str) -> Vec<Seen> {
         self.seen().into_iter().filter(|seen| seen.target.contains(part)).collect()
     }
 }
 
-async fn serve(mut stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Seen>>) -> Option<()> {
+async fn serve(mut stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Seen>>, sent: &AtomicU64) -> Option<()> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(at) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -171,6 +187,10 @@ async fn serve(mut stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Seen>>)
     for (name, value) in &reply.headers {
         head += &format!("{name}: {value}\r\n");
     }
+    let (piece, wait) = reply.pace.unwrap_or((usize::MAX, Duration::ZERO));
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
     stream.write_all(format!("{head}\r\n").as_bytes()).await.ok()?;
     if seen.method == "HEAD" {
         return None;
@@ -178,12 +198,19 @@ async fn serve(mut stream: TcpStream, handler: &Handler, log: &Mutex<Vec<Seen>>)
     let end = reply.cut.unwrap_or(usize::MAX).min(reply.body.len());
     let (first, pause) = reply.pause.unwrap_or((end, Duration::ZERO));
     let first = first.min(end);
-    stream.write_all(&reply.body[..first]).await.ok()?;
+    for piece in reply.body[..first].chunks(piece) {
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        stream.write_all(piece).await.ok()?;
+        sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+    }
     if !pause.is_zero() {
         stream.flush().await.ok()?;
         tokio::time::sleep(pause).await;
     }
     stream.write_all(&reply.body[first..end]).await.ok()?;
+    sent.fetch_add((end - first) as u64, Ordering::Relaxed);
     stream.shutdown().await.ok()
 }
 

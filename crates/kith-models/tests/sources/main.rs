@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "test code outside of test functions")]
 
 mod hub;
+#[allow(dead_code, reason = "whole-system tests use the rest")]
 mod imitation;
 mod queue;
 mod registry;

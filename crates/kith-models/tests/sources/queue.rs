@@ -135,3 +135,56 @@ async fn a_stopped_queue_takes_nothing_new() {
     assert_eq!(following.ended().await.phase, Phase::Cancelled);
     assert!(matches!(shelf.begin("hf.co/acme/tiny"), Err(SourceError::Cancelled)));
 }
+
+#[tokio::test]
+async fn two_downloads_do_not_count_on_the_same_room() {
+    let shelf = Shelf::new(hub("http://127.0.0.1:9")).await;
+    // Others use this disk too: nothing here depends on less than a fifth of it.
+    let size = shelf.blobs.unpromised().await.unwrap() / 5 * 3;
+    let listing = move |name: &str| {
+        serde_json::json!([{"type": "file", "path": "tiny.Q8_0.gguf", "size": size,
+        "lfs": {"oid": crate::imitation::sha256(name.as_bytes()), "size": size}}])
+    };
+    let server = Imitation::start(move |seen, _| match seen.path().contains("/tree/") {
+        true => Reply::json(&listing(seen.path())),
+        false => Reply::status(200).with("content-length", &size.to_string()).pace(1, Duration::from_secs(60)),
+    })
+    .await;
+    let shelf = shelf.restart(hub(&server.url)).await;
+    let mut one = shelf.begin("hf.co/acme/one").unwrap();
+    while one.next().await.phase != Phase::Moving {}
+    let two = shelf.pull("hf.co/acme/two").await;
+    assert!(matches!(two.error.as_deref(), Some(SourceError::Full { .. })), "{:?}", two.error);
+    drop(one);
+    let mut two = shelf.begin("hf.co/acme/two").unwrap();
+    loop {
+        let item = two.next().await;
+        assert!(!item.phase.ended(), "the room is free again: {:?}", item.error);
+        if item.phase == Phase::Moving {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_files_of_one_quantisation_do_not_share_a_name() {
+    let (plain, other) = (model(9, 1), model(10, 1));
+    let listing = tree(&[("tiny.Q8_0.gguf", &plain), ("tiny-other.Q8_0.gguf", &other)]);
+    let server = Imitation::start(move |seen, _| match seen.path() {
+        path if path.contains("/tree/") => listing.clone(),
+        path if path.contains("other") => Reply::file(seen, &other),
+        _ => Reply::file(seen, &plain),
+    })
+    .await;
+    let shelf = Shelf::new(hub(&server.url)).await;
+    let mut names = Vec::new();
+    for filename in ["tiny.Q8_0.gguf", "tiny-other.Q8_0.gguf"] {
+        let item = shelf.downloads.start_shards("acme/tiny", filename, Shards::All).await.unwrap();
+        let probe = shelf.downloads.hub().probe("acme/tiny", filename).await.unwrap();
+        assert_eq!(probe.reference.name, item.name);
+        assert_eq!(shelf.pull(&item.name.to_string()).await.phase, Phase::Done);
+        names.push(item.name.to_string());
+    }
+    assert_eq!(names, ["hf.co/acme/tiny:Q8_0", "hf.co/acme/tiny:tiny-other.Q8_0"]);
+    assert_eq!(shelf.library.list().await.unwrap().len(), 2);
+}

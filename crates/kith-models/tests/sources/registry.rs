@@ -2,13 +2,17 @@
 
 use crate::{
     imitation::{Imitation, Reply, Seen, manifest, sha256},
-    shelf::{Shelf, model, registry},
+    shelf::{Shelf, model, quick, registry},
 };
-use kith_models::{Overrides, Reference, SourceError, downloads::Phase};
+use kith_models::{
+    Overrides, Reference, SourceError,
+    downloads::{Bounds, Phase},
+};
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 /// Blobs and manifests of a registry that can be written.
@@ -209,7 +213,7 @@ async fn a_model_is_pushed_in_chunks_and_comes_back_the_same() {
         ..Overrides::default()
     };
     let local = shelf.library.import(&file, "acme/tiny:v1".parse().unwrap(), overrides, |_| ()).await.unwrap();
-    let push = |name: &str| shelf.downloads.push(Reference::parse(name).unwrap(), false).ended();
+    let push = |name: &str| shelf.downloads.push(Reference::parse(name).unwrap(), false).unwrap().ended();
     let item = push("acme/tiny:v1").await;
     assert!(item.error.is_none(), "{:?}", item.error);
     assert_eq!((item.phase, item.completed()), (Phase::Done, item.total()));
@@ -224,6 +228,59 @@ async fn a_model_is_pushed_in_chunks_and_comes_back_the_same() {
     other.fetch("acme/tiny:v1").await;
     let back = other.library.resolve("acme/tiny:v1").await.unwrap();
     assert_eq!((back.blob, &back.system, &back.parameters), (local.blob, &local.system, &local.parameters));
-    let missing = shelf.downloads.push(Reference::parse("acme/none").unwrap(), false).ended().await;
+    let missing = push("acme/none").await;
     assert!(matches!(missing.error.as_deref(), Some(SourceError::Model(_))));
+}
+
+#[tokio::test]
+async fn no_more_pushes_wait_than_may() {
+    let server = Imitation::start(|_, _| Reply::status(404).pace(1, Duration::from_secs(60))).await;
+    let shelf = Shelf::with(registry(&server.url), Bounds { waiting: 2, at_once: 1, ..quick() }).await;
+    let file = shelf.folder.path().join("m.gguf");
+    std::fs::write(&file, model(7, 1)).unwrap();
+    shelf.library.import(&file, "acme/tiny:v1".parse().unwrap(), Overrides::default(), |_| ()).await.unwrap();
+    let push = || shelf.downloads.push(Reference::parse("acme/tiny:v1").unwrap(), false);
+    let mut places = vec![push().unwrap(), push().unwrap(), push().unwrap()];
+    assert!(matches!(push(), Err(SourceError::QueueFull(2))));
+    drop(places.pop());
+    while push().is_err() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// A registry with an honest model and a repository that lists its digest with this length.
+async fn with_a_liar(bytes: Vec<u8>, length: usize) -> Imitation {
+    let honest = manifest(&[("model", &bytes)]);
+    let mut lying = honest.clone();
+    lying["layers"][0]["size"] = json!(length);
+    Imitation::start(move |seen, before| match seen.path() {
+        path if path.contains("acme/tiny/manifests") => Reply::json(&honest),
+        path if path.contains("/manifests/") => Reply::json(&lying),
+        path if path.contains("acme/tiny") && before == 0 => Reply::file(seen, &bytes).pause(3 << 20, Duration::from_secs(60)),
+        path if path.contains("acme/tiny") => Reply::file(seen, &bytes),
+        _ => Reply::whole(&vec![7; length]),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn whoever_names_the_digest_of_anothers_model_does_not_come_near_what_has_come_of_it() {
+    let bytes = model(8, 4);
+    for length in [1 << 20, bytes.len()] {
+        let server = with_a_liar(bytes.clone(), length).await;
+        let other = with_a_liar(bytes.clone(), length).await;
+        let shelf = Shelf::new(registry(&server.url)).await;
+        let mut following = shelf.begin("acme/tiny").unwrap();
+        while following.next().await.completed() < 3 << 20 {}
+        drop(following);
+        // On this registry bytes are what their digest says, as long as it lies about nothing but lengths.
+        let mut liars = vec![format!("{}/evil/tiny", other.host())];
+        liars.extend((length < bytes.len()).then(|| "evil/tiny".to_owned()));
+        for liar in liars {
+            assert_eq!(shelf.pull(&liar).await.phase, Phase::Failed);
+        }
+        shelf.fetch("acme/tiny").await;
+        let froms: Vec<_> = server.seen_at("acme/tiny/blobs").iter().map(Seen::from).collect();
+        assert!(froms.len() == 2 && froms[1].is_some_and(|from| from >= 2 << 20), "{froms:?}");
+    }
 }

@@ -242,3 +242,35 @@ async fn an_unreachable_hub_is_told_by_its_name() {
     let error = item.error.unwrap();
     assert!(matches!(*error, SourceError::Broken { .. }) && error.to_string().contains("127.0.0.1:9"), "{error}");
 }
+
+#[tokio::test]
+async fn a_host_that_sends_a_byte_now_and_then_is_not_listened_to_for_ever() {
+    let files: Vec<String> = (0..100).map(|at| format!("tiny-{at}.Q8_0.gguf")).collect();
+    let files: Vec<(&str, &[u8])> = files.iter().map(|file| (file.as_str(), &b"x"[..])).collect();
+    let listing = tree(&files).pace(1, Duration::from_millis(20));
+    let server = Imitation::start(move |_, _| listing.clone()).await;
+    let bounds = Bounds { stall: Duration::from_millis(200), tries: 2, ..quick() };
+    let shelf = Shelf::with(hub(&server.url), bounds).await;
+    let begun = Instant::now();
+    let item = shelf.pull(NAME).await;
+    assert!(matches!(item.error.as_deref(), Some(SourceError::Broken { .. })), "{:?}", item.error);
+    assert!(begun.elapsed() < Duration::from_secs(30), "the whole would take minutes");
+    let probed = shelf.downloads.hub().probe("acme/tiny", "x.gguf").await;
+    assert!(matches!(probed, Err(SourceError::Broken { .. })));
+}
+
+#[tokio::test]
+async fn pulling_a_model_again_heals_damage_that_its_length_does_not_show() {
+    let bytes = model(14, 1);
+    let file = bytes.clone();
+    let server = serving(&bytes, move |seen, _| Reply::file(seen, &file)).await;
+    let shelf = Shelf::new(hub(&server.url)).await;
+    shelf.fetch(NAME).await;
+    let model = shelf.library.resolve(NAME).await.unwrap();
+    std::fs::remove_file(&model.path).unwrap();
+    std::fs::write(&model.path, vec![0; bytes.len()]).unwrap();
+    shelf.fetch(NAME).await;
+    assert_eq!(std::fs::read(&model.path).unwrap(), bytes);
+    shelf.fetch(NAME).await;
+    assert_eq!(froms(&server).len(), 2, "sound bytes are not fetched again");
+}
