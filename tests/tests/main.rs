@@ -26,3 +26,5 @@ mod quiet_hours;
 mod safetensors;
 mod sockets;
 mod updates;
+
+mod pairing;

@@ -164,6 +164,14 @@ async fn the_table_and_the_document_are_the_specification_so_far() {
         ("GET", "/api/docs/page.js"),
         ("GET", "/api/docs/page.css"),
         ("POST", "/api/admin/ws-ticket"),
+        ("GET", "/api/v1/devices"),
+        ("PATCH", "/api/v1/devices/{id}"),
+        ("DELETE", "/api/v1/devices/{id}"),
+        ("GET", "/api/v1/devices/pair"),
+        ("POST", "/api/v1/devices/pair"),
+        ("DELETE", "/api/v1/devices/pair"),
+        ("POST", "/api/v1/devices/pair/claim"),
+        ("POST", "/api/v1/devices/listener"),
     ]);
     let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));

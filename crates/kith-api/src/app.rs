@@ -3,6 +3,7 @@
 use crate::{
     configuration::{Configuration, Updates},
     hardware::Hardware,
+    lan::Lan,
     metrics::Metrics,
     table::Route,
     traffic::{Traffic, TrafficReading},
@@ -94,6 +95,8 @@ pub struct AppParts {
     pub configuration: Arc<dyn Configuration>,
     /// New versions.
     pub updates: Arc<dyn Updates>,
+    /// The listener for paired devices.
+    pub lan: Arc<dyn Lan>,
 }
 
 /// Everything handlers can reach.
@@ -128,6 +131,7 @@ pub struct App {
     pub(crate) sockets: Arc<Semaphore>,
     /// The settings with the hosts and origins allowed now.
     allowed: RwLock<Arc<Settings>>,
+    pub(crate) lan: Arc<dyn Lan>,
 }
 
 /// The most WebSockets open at once.
@@ -165,6 +169,7 @@ impl App {
             requests: AtomicU64::new(0),
             system: parts.system,
             traffic: Arc::default(),
+            lan: parts.lan,
         })
     }
 

@@ -30,9 +30,12 @@ mod query;
 mod system_error;
 mod traffic;
 
+pub mod lan;
+mod leash;
+
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;
 pub use routes::{document, router};
-pub use serve::serve;
+pub use serve::{LanFront, serve, serve_lan};
 pub use table::Route;
 pub use traffic::TrafficReading;

@@ -34,6 +34,8 @@ mod history;
 mod profile;
 mod settings;
 
+mod devices;
+
 pub(crate) use system::process_memory;
 
 use crate::{admit, app::App, guard, table::Table};
@@ -192,6 +194,12 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Open, Std, routes!(docs::page))
         .add(Level::Open, Std, routes!(docs::script))
         .add(Level::Open, Std, routes!(docs::style))
+        .add(Level::User, Std, routes!(devices::list))
+        .add(Level::Admin, Adm, routes!(devices::rename, devices::revoke))
+        .add(Level::Admin, Adm, routes!(devices::invite, devices::withdraw))
+        .add(Level::Admin, Std, routes!(devices::pairing))
+        .add(Level::Open, Std, routes!(devices::claim))
+        .add(Level::Admin, Adm, routes!(devices::pause))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -12,6 +12,7 @@ pub use tables::{
     audit::{AuditEnd, AuditEntry, AuditRow},
     bearers::{Bearer, BearerKind},
     contacts::{ContactPut, ContactRow},
+    devices::DeviceRow,
     metrics_points::MetricsRow,
     models::ModelRow,
     profile::ProfileRow,

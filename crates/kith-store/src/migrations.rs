@@ -16,6 +16,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "providers", include_str!("../migrations/0006_providers.sql")),
     (7, "responses", include_str!("../migrations/0007_responses.sql")),
     (8, "system", include_str!("../migrations/0008_system.sql")),
+    (10, "devices", include_str!("../migrations/0010_devices.sql")),
 ];
 
 /// The number of the schema that this build writes.

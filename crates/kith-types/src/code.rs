@@ -97,6 +97,10 @@ codes! {
     SourceFailed = "SOURCE_FAILED" => 502,
     /// The stored response that was to be continued is not there.
     PreviousResponseNotFound = "PREVIOUS_RESPONSE_NOT_FOUND" => 400,
+    /// The ticket to pair a device was used already.
+    TicketUsed = "TICKET_USED" => 410,
+    /// The ticket to pair a device no longer holds: its time is over, it was withdrawn, or another took its place.
+    TicketExpired = "TICKET_EXPIRED" => 410,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod clock;
 mod code;
+mod device_kind;
 mod digest;
 mod id;
 mod model_name;
@@ -12,6 +13,7 @@ pub use clock::Clock;
 #[cfg(not(target_arch = "wasm32"))]
 pub use clock::SystemClock;
 pub use code::{Code, Family};
+pub use device_kind::{DeviceKind, DeviceKindError};
 pub use digest::{Blake3, DigestError, Sha256};
 pub use id::{IdError, NodeId, RequestId};
 pub use model_name::{ModelName, ModelNameError};

@@ -16,12 +16,18 @@ mod audit;
 mod observe;
 mod owner;
 
+mod devices;
+
 pub use access::{
     BootstrapRequest, KeyInfo, KeyList, LoginRequest, MintKeyRequest, MintedKey, SetPasswordRequest, TokenResponse,
 };
 pub use adapters::{AdapterInfo, AdapterList, RegisterAdapterRequest, RegisteredAdapter, RemovedAdapter};
 pub use audit::{AuditEnd, AuditExportEnd, AuditExportStart, AuditList, AuditRecord, ReportInfo, ReportList};
 pub use config::{ConfigApplied, ConfigChanges, ConfigView, OverriddenSetting, ScheduleRequest, ScheduleView, SettingView};
+pub use devices::{
+    ClaimRequest, ClaimedDevice, DeviceInfo, DeviceList, DeviceListener, Fingerprint, ListenerChange, PairingInvitation,
+    PairingStage, PairingStatus, RenameDevice, RenamedDevice, ThisNode,
+};
 pub use downloads::{Download, DownloadAnswer, DownloadList, DownloadShard, PullProgress};
 pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
 pub use hub::{DownloadShardsRequest, HubProbe, HubRepository, HubShard, HubSource, HubVariant};
