@@ -54,17 +54,23 @@ impl HttpBody for Leashed {
 }
 
 /// Runs the handler as this principal. Without a bearer, nothing is different.
+///
+/// Only a device's handler is cut off too: others may be at the very deed that ends their own bearer, as changing the password, and
+/// have more of it to do.
 pub(crate) async fn run(app: &App, principal: &Principal, request: Request, next: Next) -> Response {
     if !matches!(principal.who, Who::Bearer { .. }) {
         return next.run(request).await;
     }
     let here = app.access.here(principal);
     let mut ended: Ended = Box::pin(app.access.until_ended(principal));
-    // The handler first: an answer that is ready is given, also to one whose deed was to end its own bearer.
-    let response = tokio::select! {
-        biased;
-        response = next.run(request) => response,
-        () = &mut ended => return ApiError::from(AccessError::Unauthorized).into_response(),
+    let response = if principal.is_device() {
+        tokio::select! {
+            biased;
+            response = next.run(request) => response,
+            () = &mut ended => return ApiError::from(AccessError::Unauthorized).into_response(),
+        }
+    } else {
+        next.run(request).await
     };
     if response.body().size_hint().exact().is_some() {
         return response;
