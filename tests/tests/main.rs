@@ -28,3 +28,5 @@ mod safetensors;
 mod sockets;
 mod updates;
 mod crash_pull;
+
+mod pairing;

@@ -176,6 +176,21 @@ async fn the_table_and_the_document_are_the_specification_so_far() {
         ("GET", "/api/v1/conversations/{id}/messages/{message}"),
         ("PUT", "/api/v1/conversations/{id}/messages/{message}"),
         ("GET", "/api/v1/conversations/{id}/images/{digest}"),
+        ("GET", "/api/v1/devices"),
+        ("PATCH", "/api/v1/devices/{id}"),
+        ("DELETE", "/api/v1/devices/{id}"),
+        ("GET", "/api/v1/devices/pair"),
+        ("POST", "/api/v1/devices/pair"),
+        ("DELETE", "/api/v1/devices/pair"),
+        ("POST", "/api/v1/devices/pair/claim"),
+        ("POST", "/api/v1/devices/listener"),
+        ("GET", "/app"),
+        ("GET", "/app/{*path}"),
+        ("GET", "/pair"),
+        ("GET", "/assets/{name}"),
+        ("GET", "/manifest.webmanifest"),
+        ("GET", "/favicon.ico"),
+        ("GET", "/icons/{name}"),
     ]);
     let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));

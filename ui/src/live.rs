@@ -3,7 +3,7 @@
 use crate::{
     dom,
     http::{Client, Problem},
-    session::sessions,
+    session::{Sessions, sessions},
     view::format,
 };
 use kith_wire::{
@@ -52,6 +52,7 @@ pub struct Live {
     pub talked: RwSignal<Option<Envelope>>,
     /// Tokens a second of the last answer that ended.
     pub speed: RwSignal<Option<f64>>,
+    sessions: Sessions,
 }
 
 /// The store of this page.
@@ -71,6 +72,7 @@ impl Live {
             events: RwSignal::new(Vec::new()),
             talked: RwSignal::new(None),
             speed: RwSignal::new(None),
+            sessions: sessions(),
         };
         live.read_all(&client);
         live.listen(&client);
@@ -93,7 +95,7 @@ impl Live {
     /// Reads the library again: after a change made here, so that it shows at once.
     pub fn read_models(self, client: &Client) {
         let client = client.clone();
-        let sessions = sessions();
+        let sessions = self.sessions;
         leptos::task::spawn_local(async move {
             if let Some(tags) = self.heard(sessions.note(client.get::<TagsResponse>("/api/tags").await)) {
                 self.models.set(Some(tags.models));
@@ -131,7 +133,7 @@ impl Live {
             self.read_downloads(client);
         }
         let client = client.clone();
-        let sessions = sessions();
+        let sessions = self.sessions;
         leptos::task::spawn_local(async move {
             let was_away = matches!(self.link.get_untracked(), Link::Offline(_));
             if let Some(stats) = self.heard(sessions.note(client.get::<NodeStats>("/api/admin/stats").await)) {

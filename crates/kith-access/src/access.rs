@@ -1,11 +1,12 @@
 //! The gate: who presents what, and whether that reaches a level.
 
 use crate::{
-    AccessError, AdminTokenFile, BearerId, Class, Level, Limits, Principal, Rate, Who, guesses::Guesses, limits::Windows,
-    socket_tickets::SocketTickets, tickets::Tickets, touches::Touches,
+    AccessError, AdminTokenFile, BearerId, Class, Level, Limits, Principal, Rate, Who, devices::Presence, guesses::Guesses,
+    limits::Windows, pairing::Pairing, socket_tickets::SocketTickets, tickets::Tickets, touches::Touches,
 };
 use kith_events::Events;
 use kith_keys::Entropy;
+use kith_store::BearerKind;
 use kith_store::Store;
 use kith_types::{Clock, Scope, Timestamp};
 use std::{
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 use subtle::{Choice, ConstantTimeEq};
-use tokio::sync::{Mutex, RwLock, Semaphore, broadcast, broadcast::error::RecvError};
+use tokio::sync::{Mutex, RwLock, Semaphore, broadcast, broadcast::error::RecvError, watch};
 
 /// The longest token that is looked at, in bytes; ours have 48.
 const MAX_TOKEN: usize = 512;
@@ -65,6 +66,8 @@ pub struct Presented<'a> {
     pub mesh_token: Option<&'a str>,
     /// The address of the other end of the connection.
     pub remote: IpAddr,
+    /// Whether it came by the listener for paired devices: only their bearers are credentials there, and nobody is at home.
+    pub lan: bool,
 }
 
 /// Tells callers apart, and keeps passwords, keys, sessions, tickets and limits. One per node; share it in an `Arc`.
@@ -88,6 +91,9 @@ pub struct Access {
     pub(crate) minting: Mutex<()>,
     pub(crate) revoked: broadcast::Sender<BearerId>,
     events: Option<Events>,
+    pub(crate) pairing: Pairing,
+    pub(crate) presence: Presence,
+    pub(crate) changes: watch::Sender<u64>,
 }
 
 impl Access {
@@ -112,6 +118,9 @@ impl Access {
             minting: Mutex::new(()),
             revoked: broadcast::Sender::new(REVOCATIONS),
             events: None,
+            pairing: Pairing::default(),
+            presence: Presence::default(),
+            changes: watch::Sender::new(0),
         }
     }
 
@@ -147,7 +156,10 @@ impl Access {
     /// # Errors
     /// [`AccessError::Unauthorized`] when anything presented is wrong or expired, wherever it comes from; [`AccessError::Store`].
     pub async fn authenticate(&self, presented: Presented<'_>) -> Result<Principal, AccessError> {
-        let mut principal = Principal::without_credentials(presented.remote);
+        let mut principal = match presented.lan {
+            true => return self.authenticate_device(presented).await,
+            false => Principal::without_credentials(presented.remote),
+        };
         if let Some(token) = presented.mesh_token {
             if !matches(&self.mesh, token) {
                 return Err(AccessError::Unauthorized);
@@ -159,7 +171,7 @@ impl Access {
             if matches(&self.admin, token) {
                 admin = true;
             } else {
-                (principal.who, principal.scope) = self.bearer(token).await?;
+                (principal.who, principal.scope) = self.bearer(token, presented.remote).await?;
             }
         }
         if let Some(token) = presented.admin_token {
@@ -174,7 +186,22 @@ impl Access {
         Ok(principal)
     }
 
-    async fn bearer(&self, token: &str) -> Result<(Who, Option<Scope>), AccessError> {
+    /// By the listener for paired devices nothing but a device's bearer comes in, whatever else it might be elsewhere.
+    async fn authenticate_device(&self, presented: Presented<'_>) -> Result<Principal, AccessError> {
+        let mut principal = Principal::from_afar(presented.remote);
+        if presented.admin_token.is_some() || presented.mesh_token.is_some() {
+            return Err(AccessError::Unauthorized);
+        }
+        if let Some(token) = presented.bearer {
+            (principal.who, principal.scope) = self.bearer(token, presented.remote).await?;
+            if !principal.is_device() {
+                return Err(AccessError::Unauthorized);
+            }
+        }
+        Ok(principal)
+    }
+
+    async fn bearer(&self, token: &str, remote: IpAddr) -> Result<(Who, Option<Scope>), AccessError> {
         if token.is_empty() || token.len() > MAX_TOKEN {
             return Err(AccessError::Unauthorized);
         }
@@ -183,8 +210,12 @@ impl Access {
         if expired(bearer.expires, now) {
             return Err(AccessError::Unauthorized);
         }
-        self.touches.note(&self.store, &bearer, now);
-        Ok((Who::Bearer { id: bearer.id.into(), name: bearer.name, kind: bearer.kind }, Some(bearer.scope)))
+        self.touches.note(&self.store, &bearer, remote, now);
+        let id = BearerId::from(bearer.id);
+        if bearer.kind == BearerKind::Device {
+            self.presence.note(&id, remote, now);
+        }
+        Ok((Who::Bearer { id, name: bearer.name, kind: bearer.kind }, Some(bearer.scope)))
     }
 
     /// Lets the principal through to a level of the specification's access table, or not.
@@ -288,7 +319,7 @@ impl Access {
 
 /// When a bearer expires, `None` where there is no such bearer.
 async fn expiry(store: &Store, id: &BearerId) -> Result<Option<Option<Timestamp>>, AccessError> {
-    Ok(store.bearers().await?.into_iter().find(|bearer| bearer.id == id.as_str()).map(|bearer| bearer.expires))
+    Ok(store.bearer(id.as_str()).await?.map(|bearer| bearer.expires))
 }
 
 /// A thing is void from the millisecond of its expiry on.

@@ -38,6 +38,24 @@ pub enum AccessError {
     /// No such key or session.
     #[error("there is no such key")]
     NotFound,
+    /// Not the ticket that is outstanding, nor one that was.
+    #[error("this is not the ticket that is shown; scan the code again")]
+    WrongTicket,
+    /// The ticket was right, and somebody came in with it already.
+    #[error("this ticket was used already; ask for a new one")]
+    TicketUsed,
+    /// The ticket was right, but its five minutes are over.
+    #[error("this ticket has expired; ask for a new one")]
+    TicketExpired,
+    /// The ticket was right, but was taken back, replaced, or made void by guessing.
+    #[error("this ticket no longer holds; ask for a new one")]
+    TicketWithdrawn,
+    /// As many devices are paired as may be.
+    #[error("{0} devices are paired already, as many as may be; revoke one first")]
+    TooManyDevices(u64),
+    /// No such device.
+    #[error("there is no such device")]
+    NoSuchDevice,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -16,7 +16,13 @@ mod socket_tickets;
 mod tickets;
 mod touches;
 
+mod devices;
+mod pairing;
+
 pub use access::{Access, AccessConfig, AccessParts, Presented};
+pub use devices::{Device, Here, MAX_DEVICES, device_name};
+pub use pairing::{Claimed, PAIRING_MS, PairingState};
+
 pub use admin_token::AdminTokenFile;
 pub use error::AccessError;
 pub use keys::{KeyInfo, MAX_KEYS, keys_in, mint_key_in};

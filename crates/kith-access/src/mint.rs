@@ -50,6 +50,13 @@ pub(crate) struct Order<'a> {
 
 /// Makes a token and keeps its bearer. The caller has looked to the bounds.
 pub(crate) async fn mint(store: &Store, now: Timestamp, entropy: &dyn Entropy, order: Order<'_>) -> Result<Minted, AccessError> {
+    let (bearer, minted) = forge(now, entropy, order)?;
+    store.bearer_insert(&bearer).await?;
+    Ok(minted)
+}
+
+/// A token and its bearer, which is yet to be kept.
+pub(crate) fn forge(now: Timestamp, entropy: &dyn Entropy, order: Order<'_>) -> Result<(Bearer, Minted), AccessError> {
     let (prefix, id_prefix) = match order.kind {
         BearerKind::ApiKey => ("kith_", "key"),
         BearerKind::Device => ("kithd_", "dev"),
@@ -69,8 +76,7 @@ pub(crate) async fn mint(store: &Store, now: Timestamp, entropy: &dyn Entropy, o
         expires: order.expires,
         last_used: None,
     };
-    store.bearer_insert(&bearer).await?;
-    Ok(Minted { id: id.into(), token, expires: order.expires })
+    Ok((bearer, Minted { id: id.into(), token, expires: order.expires }))
 }
 
 impl Access {
@@ -92,7 +98,10 @@ impl Access {
     pub(crate) async fn end(&self, id: String) -> Result<bool, AccessError> {
         let was_there = self.store.bearer_delete(&id).await?;
         if was_there {
-            self.announce(id.into());
+            let id = BearerId::from(id);
+            self.presence.forget(&id);
+            self.announce(id);
+            self.devices_changed();
         }
         Ok(was_there)
     }

@@ -101,6 +101,17 @@ impl Principal {
         Self { who: if loopback { Who::Loopback } else { Who::Anonymous(remote) }, scope: None, loopback }
     }
 
+    /// Somebody who presented nothing, and came by a listener that nobody on this machine is meant to use: at home is only who comes
+    /// by loopback's own.
+    pub fn from_afar(remote: IpAddr) -> Self {
+        Self { who: Who::Anonymous(remote.to_canonical()), scope: None, loopback: false }
+    }
+
+    /// Whether this is a paired device.
+    pub fn is_device(&self) -> bool {
+        matches!(self.who, Who::Bearer { kind: BearerKind::Device, .. })
+    }
+
     /// What this principal's requests are counted under.
     pub fn limit_key(&self) -> LimitKey {
         match &self.who {

@@ -63,19 +63,27 @@ impl Access {
         Ok((ticket, now.plus_ms(TICKET_MS)))
     }
 
-    /// Who opens a socket with this ticket. A window's bootstrap ticket is taken too: it becomes a session, as elsewhere.
+    /// Who opens a socket with this ticket. A window's bootstrap ticket is taken too: it becomes a session, as elsewhere. By the
+    /// listener for paired devices (`lan`) only their own tickets are good.
     ///
     /// # Errors
     /// [`AccessError::Unauthorized`] for a ticket that is unknown, used or too old; [`AccessError::Entropy`], [`AccessError::Store`].
-    pub async fn redeem_socket_ticket(&self, ticket: &str, remote: IpAddr) -> Result<Principal, AccessError> {
+    pub async fn redeem_socket_ticket(&self, ticket: &str, remote: IpAddr, lan: bool) -> Result<Principal, AccessError> {
         if ticket.len() > MAX_LEN {
             return Err(AccessError::Unauthorized);
         }
         if let Some(principal) = self.socket_tickets.take(ticket, self.clock.now()) {
-            return Ok(Principal { loopback: remote.to_canonical().is_loopback(), ..principal });
+            if lan && !principal.is_device() {
+                return Err(AccessError::Unauthorized);
+            }
+            return Ok(Principal { loopback: !lan && remote.to_canonical().is_loopback(), ..principal });
+        }
+        if lan {
+            return Err(AccessError::Unauthorized);
         }
         let session = self.exchange(ticket).await?;
-        self.authenticate(Presented { bearer: Some(&session.token), admin_token: None, mesh_token: None, remote }).await
+        self.authenticate(Presented { bearer: Some(&session.token), admin_token: None, mesh_token: None, remote, lan: false })
+            .await
     }
 }
 

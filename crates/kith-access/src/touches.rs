@@ -1,9 +1,10 @@
 //! Notes when bearers are used: off the request's path, once a minute each, and rather not at all than late.
 
-use kith_store::{Bearer, Store};
+use kith_store::{Bearer, BearerKind, Store};
 use kith_types::Timestamp;
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::Semaphore;
@@ -29,17 +30,21 @@ impl Default for Touches {
 
 impl Touches {
     /// Notes in the background that `bearer` was used. Must be called within a Tokio runtime.
-    pub(crate) fn note(&self, store: &Store, bearer: &Bearer, now: Timestamp) {
+    pub(crate) fn note(&self, store: &Store, bearer: &Bearer, remote: IpAddr, now: Timestamp) {
         let Some(writer) = self.due(bearer, now).then(|| Arc::clone(&self.writers).try_acquire_owned().ok()).flatten() else {
             return;
         };
         if !self.remember(&bearer.id, now) {
             return;
         }
-        let (store, id) = (store.clone(), bearer.id.clone());
+        let (store, id, kind) = (store.clone(), bearer.id.clone(), bearer.kind);
         tokio::spawn(async move {
             let _writer = writer;
-            if let Err(error) = store.bearer_touch(&id, now).await {
+            let noted = match kind {
+                BearerKind::Device => store.device_seen(&id, now, &remote.to_canonical().to_string()).await,
+                _ => store.bearer_touch(&id, now).await,
+            };
+            if let Err(error) = noted {
                 tracing::debug!(%error, "a bearer's use was not noted");
             }
         });

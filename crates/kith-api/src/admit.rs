@@ -1,6 +1,11 @@
 //! Lets a request through to its handler: who calls, whether they may, whether they call too often.
 
-use crate::{app::App, error::ApiError, notice};
+use crate::{
+    app::App,
+    error::ApiError,
+    lan::{OnLan, level_there},
+    leash, notice,
+};
 use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderValue, Method, header},
@@ -28,10 +33,13 @@ pub(crate) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let remote = remote_of(&request);
+    let (remote, lan) = (remote_of(&request), request.extensions().get::<OnLan>().is_some());
+    let nobody = nobody(&request);
     let headers = request.headers();
     let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned()).unwrap_or_default();
     let method = request.method().clone();
+    // `None` where the listener for paired devices has no such thing; who asks for it there is told after who they are.
+    let asked = if lan { level_there(&method, &route, level) } else { Some(level) };
     let takes_query = method == Method::GET && QUERY_TOKEN_PATHS.contains(&route.as_str());
     let query_token = takes_query.then(|| query_value(request.uri().query(), "token")).flatten();
     let ticket = TICKET_PATHS.contains(&route.as_str()).then(|| query_value(request.uri().query(), "ticket")).flatten();
@@ -41,20 +49,21 @@ pub(crate) async fn admit(
         admin_token: text_of(headers, "x-kith-admin-token"),
         mesh_token: text_of(headers, "x-mesh-token"),
         remote,
+        lan,
     };
     let mut who = match &ticket {
-        Some(ticket) => app.access.redeem_socket_ticket(ticket, remote).await,
+        Some(ticket) => app.access.redeem_socket_ticket(ticket, remote, lan).await,
         None => app.access.authenticate(presented).await,
     };
     // Where none are needed, credentials that are wrong are none: logging out twice is no error. And OpenAI's clients cannot be told
     // to send no key, so people give them any word: on this machine a word that is not of our making is no credential.
-    let keyless = match level {
-        Level::Open => true,
-        Level::Loopback => remote.is_loopback() && foreign_word(headers, bearer.as_deref()),
+    let keyless = match asked {
+        Some(Level::Open) => true,
+        Some(Level::Loopback) => nobody.loopback && foreign_word(headers, bearer.as_deref()),
         _ => false,
     };
     if keyless && matches!(who, Err(AccessError::Unauthorized)) {
-        who = Ok(Principal::without_credentials(remote));
+        who = Ok(nobody.clone());
     }
     let admitted = match who {
         Ok(principal) => {
@@ -65,7 +74,8 @@ pub(crate) async fn admit(
                     Err(limited(&rate))
                 }
                 None => {
-                    app.access.require(&principal, level).map_err(ApiError::from).and_then(|()| shared(&app, &principal, class))
+                    let allowed = app.access.require(&principal, asked.unwrap_or(Level::User)).map_err(ApiError::from);
+                    allowed.and_then(|()| asked.map(drop).ok_or_else(closed)).and_then(|()| shared(&app, &principal, class))
                 }
             };
             verdict.map(|()| principal).map_err(|error| (error, rate)).map(|principal| (principal, rate))
@@ -73,7 +83,7 @@ pub(crate) async fn admit(
         // Guessing is counted against the address it comes from.
         Err(error) => {
             notice::denied(&app, remote);
-            let rate = app.access.check(&Principal::without_credentials(remote), Class::Standard);
+            let rate = app.access.check(&nobody, Class::Standard);
             let error = if rate.retry_after.is_some() { limited(&rate) } else { ApiError::from(error) };
             Err((error, rate))
         }
@@ -81,7 +91,7 @@ pub(crate) async fn admit(
     let (mut response, rate) = match admitted {
         Ok((principal, rate)) => {
             request.extensions_mut().insert(principal.clone());
-            let response = next.run(request).await;
+            let response = leash::run(&app, &principal, request, next).await;
             notice::changed(&app, &principal, level, (&method, &route), response.status().as_u16());
             (response, rate)
         }
@@ -89,6 +99,11 @@ pub(crate) async fn admit(
     };
     set_rate(response.headers_mut(), &rate);
     response
+}
+
+/// What the listener for paired devices has for nobody.
+fn closed() -> ApiError {
+    ApiError::new(Code::Forbidden, "this is done at the node itself, not from a paired device")
 }
 
 /// In quiet hours a node may keep its work to its own machine.
@@ -110,7 +125,7 @@ fn foreign_word(headers: &HeaderMap, bearer: Option<&str>) -> bool {
 
 /// A refusal before anybody was asked who calls, counted against the address it came from.
 pub(crate) fn refused(app: &App, request: &Request, error: ApiError) -> Response {
-    let rate = app.access.check(&Principal::without_credentials(remote_of(request)), Class::Standard);
+    let rate = app.access.check(&nobody(request), Class::Standard);
     let error = if rate.retry_after.is_some() { limited(&rate) } else { error };
     let mut response = error.into_response();
     set_rate(response.headers_mut(), &rate);
@@ -119,10 +134,10 @@ pub(crate) fn refused(app: &App, request: &Request, error: ApiError) -> Response
 
 /// Counts requests that no route takes, so that scanning is limited too.
 pub(crate) async fn count_unrouted(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let remote = remote_of(&request);
+    let nobody = nobody(&request);
     let mut response = next.run(request).await;
     if !response.headers().contains_key("x-ratelimit-limit") {
-        let rate = app.access.check(&Principal::without_credentials(remote), Class::Standard);
+        let rate = app.access.check(&nobody, Class::Standard);
         if rate.retry_after.is_some() && response.status().is_client_error() {
             response = limited(&rate).into_response();
         }
@@ -134,6 +149,15 @@ pub(crate) async fn count_unrouted(State(app): State<Arc<App>>, request: Request
 fn remote_of(request: &Request) -> IpAddr {
     // Without a socket (calls inside the process) the address is nobody's: the documentation range, never loopback.
     request.extensions().get::<Remote>().map_or(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 0)), |remote| remote.0.ip())
+}
+
+/// Who asks, as long as they have presented nothing. By the listener for paired devices nobody is at home.
+fn nobody(request: &Request) -> Principal {
+    let remote = remote_of(request);
+    match request.extensions().get::<OnLan>() {
+        Some(_) => Principal::from_afar(remote),
+        None => Principal::without_credentials(remote),
+    }
 }
 
 fn limited(rate: &Rate) -> ApiError {

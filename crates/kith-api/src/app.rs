@@ -3,6 +3,7 @@
 use crate::{
     configuration::{Configuration, Updates},
     hardware::Hardware,
+    lan::Lan,
     metrics::Metrics,
     table::Route,
     traffic::{Traffic, TrafficReading},
@@ -100,6 +101,8 @@ pub struct AppParts {
     pub window: Arc<dyn Window>,
     /// The conversations.
     pub conversations: Arc<Conversations>,
+    /// The listener for paired devices.
+    pub lan: Arc<dyn Lan>,
 }
 
 /// Everything handlers can reach.
@@ -136,6 +139,7 @@ pub struct App {
     /// The settings with the hosts and origins allowed now.
     allowed: RwLock<Arc<Settings>>,
     pub(crate) conversations: Arc<Conversations>,
+    pub(crate) lan: Arc<dyn Lan>,
 }
 
 /// The most WebSockets open at once.
@@ -175,6 +179,7 @@ impl App {
             system: parts.system,
             traffic: Arc::default(),
             conversations: parts.conversations,
+            lan: parts.lan,
         })
     }
 

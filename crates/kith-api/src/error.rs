@@ -182,6 +182,11 @@ impl From<AccessError> for ApiError {
                 Self { retry_after: Some(retry_after), ..Self::new(Code::RateLimited, message) }
             }
             AccessError::NotFound => Self::new(Code::NotFound, message),
+            AccessError::WrongTicket => Self::new(Code::Unauthorized, message),
+            AccessError::TicketUsed => Self::new(Code::TicketUsed, message),
+            AccessError::TicketExpired | AccessError::TicketWithdrawn => Self::new(Code::TicketExpired, message),
+            AccessError::TooManyDevices(_) => Self::new(Code::Conflict, message),
+            AccessError::NoSuchDevice => Self::new(Code::NotFound, message),
             AccessError::Store(StoreError::Full) => Self::new(Code::StorageFull, message),
             other => Self::internal(&other),
         }

@@ -4,6 +4,7 @@ use crate::{
     admit::{self, Remote},
     app::App,
     error::{ApiError, family_of},
+    lan::OnLan,
     notice,
 };
 use axum::{
@@ -29,7 +30,8 @@ pub(crate) async fn frame(State(app): State<Arc<App>>, mut request: Request, nex
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
     request.extensions_mut().insert(id.clone());
-    let mut response = match refuse_foreign(&app, request.headers(), request.uri()) {
+    let lan = request.extensions().get::<OnLan>().cloned();
+    let mut response = match refuse_foreign(&app, request.headers(), request.uri(), lan.as_ref()) {
         Some(error) => {
             notice::foreign(&app, &error.message, request.extensions().get::<Remote>().map(|remote| remote.0.ip()));
             admit::refused(&app, &request, error)
@@ -60,21 +62,26 @@ fn write_error(app: &App, error: &ApiError, path: &str, id: &RequestId, response
 }
 
 /// Refuses what a web page of another site could have sent: DNS rebinding shows in Host, cross-site calls in Origin and Sec-Fetch-Site.
-fn refuse_foreign(app: &App, headers: &HeaderMap, uri: &Uri) -> Option<ApiError> {
+fn refuse_foreign(app: &App, headers: &HeaderMap, uri: &Uri, lan: Option<&OnLan>) -> Option<ApiError> {
     let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("\0"));
     let settings = app.allowed();
     let forbidden = |message: String| Some(ApiError::new(Code::Forbidden, message));
     // HTTP/2 has :authority, which hyper puts into the URI.
     let host = text(header::HOST).or_else(|| uri.authority().map(|authority| authority.as_str()));
+    let is_host = |host: &str| lan.map_or_else(|| host_allowed(host, &settings.hosts), |lan| lan.0.has_host(host));
+    let is_origin = |origin: &str| lan.map_or_else(|| origin_allowed(origin, &settings), |lan| lan.0.has_origin(origin));
     match host {
         None => return Some(ApiError::new(Code::InvalidRequest, "the request has no Host header")),
-        Some(host) if !host_allowed(host, &settings.hosts) => {
+        Some(host) if !is_host(host) && lan.is_some() => {
+            return forbidden(format!("the host `{}` is not this node", printable(host)));
+        }
+        Some(host) if !is_host(host) => {
             return forbidden(format!("the host `{}` is not this node; add it to api.hosts to allow it", printable(host)));
         }
         Some(_) => {}
     }
     if let Some(origin) = text(header::ORIGIN) {
-        if !origin_allowed(origin, &settings) {
+        if !is_origin(origin) {
             return forbidden(format!(
                 "pages of `{}` may not call this node; add it to api.origins to allow it",
                 printable(origin)

@@ -32,10 +32,13 @@ mod system_error;
 mod traffic;
 mod window;
 
+pub mod lan;
+mod leash;
+
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;
 pub use routes::{document, router};
-pub use serve::serve;
+pub use serve::{LanFront, serve, serve_lan};
 pub use table::Route;
 pub use traffic::TrafficReading;
 pub use window::{Window, WindowFile};

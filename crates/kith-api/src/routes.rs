@@ -37,6 +37,8 @@ mod profile;
 mod settings;
 mod window;
 
+mod devices;
+
 pub(crate) use system::process_memory;
 
 use crate::{admit, app::App, guard, table::Table};
@@ -210,6 +212,12 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::User, Std, routes!(conversation_messages::add))
         .add(Level::User, Std, routes!(conversation_messages::get, conversation_messages::put))
         .add(Level::User, Std, routes!(conversation_messages::image))
+        .add(Level::User, Std, routes!(devices::list))
+        .add(Level::Admin, Adm, routes!(devices::rename, devices::revoke))
+        .add(Level::Admin, Adm, routes!(devices::invite, devices::withdraw))
+        .add(Level::Admin, Std, routes!(devices::pairing))
+        .add(Level::Open, Std, routes!(devices::claim))
+        .add(Level::Admin, Adm, routes!(devices::pause))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

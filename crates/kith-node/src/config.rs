@@ -71,6 +71,7 @@ pub(crate) struct File {
     browse: BrowseTable,
     schedule: ScheduleTable,
     update: UpdateTable,
+    lan: LanTable,
 }
 
 /// What every node has in its folder, if anything: its name there.
@@ -138,6 +139,13 @@ struct BrowseTable {
     roots: Option<Vec<PathBuf>>,
 }
 
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct LanTable {
+    bind: Option<Vec<IpAddr>>,
+    port: Option<u16>,
+}
+
 /// What the command line says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overrides {
@@ -186,6 +194,10 @@ pub struct Config {
     pub schedule: Schedule,
     /// Where new versions are told.
     pub update: UpdateConfig,
+    /// Addresses on which paired devices are listened for; without them, this machine's addresses in private networks.
+    pub lan_bind: Option<Vec<IpAddr>>,
+    /// The port for paired devices; without it, one is picked and remembered.
+    pub lan_port: Option<u16>,
     /// What it was put together from, so that the file can be read again.
     pub provenance: Provenance,
 }
@@ -262,6 +274,12 @@ impl Config {
             word.parse::<KeyProvider>().map_err(|_| value("keys.provider", format!("`{word}` is not `auto` or `file`")))?;
         }
         UpdateConfig::from_table(&file.update, None)?;
+        if let Some(address) = file.lan.bind.as_deref().and_then(crate::lan::wrong_bind) {
+            return Err(value("lan.bind", format!("`{address}` is no address of one machine; devices need one they can call")));
+        }
+        if file.lan.port == Some(0) {
+            return Err(value("lan.port", "0 is not a port"));
+        }
         let host = match (overrides.host, env("KITH_HOST"), &file.api.host) {
             (Some(host), ..) => host,
             (None, Some(text), _) => parse_host("KITH_HOST", &text)?,
@@ -321,6 +339,8 @@ impl Config {
             browse_roots: file.browse.roots.map(absolute).transpose()?,
             schedule: Schedule::from_table(&file.schedule)?,
             update: UpdateConfig::from_table(&file.update, env("KITH_UPDATE_FEED"))?,
+            lan_bind: file.lan.bind,
+            lan_port: file.lan.port,
             provenance: Provenance { overrides: overrides.clone(), env: asked.take(), machine_memory },
         })
     }
@@ -471,6 +491,8 @@ mod tests {
             ("[keys]\nprovider = \"cloud\"", "keys.provider"),
             ("[api]\nhost = \"nowhere.example\"", "api.host"),
             ("[browse]\nroots = [\"music\"]", "browse.roots"),
+            ("[lan]\nbind = [\"0.0.0.0\"]", "lan.bind"),
+            ("[lan]\nport = 0", "lan.port"),
             ("nonsense", "config.toml"),
         ] {
             let error = load(toml, &Overrides::default(), &[]).unwrap_err().to_string();

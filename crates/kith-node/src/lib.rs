@@ -13,6 +13,8 @@ mod settings;
 pub mod tokens;
 mod update;
 
+mod lan;
+
 pub use config::{Config, ConfigError, DEFAULT_PORT, Environment, Overrides, Provenance, environment};
 pub use kith_models::modelfile;
 pub use node::{Node, StartError, build_info, machine_memory};

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{Config, ConfigError},
+    lan::{self, LanParts},
     live_config::{LiveConfig, Reach},
     ports::{InferenceHolds, LibraryCatalogue},
     probe::NodeProbe,
@@ -305,6 +306,15 @@ impl Node {
             clock: Arc::clone(&clock),
         };
         let live = LiveConfig::new(config.clone(), reach);
+        let lan_parts = LanParts {
+            access: Arc::clone(&access),
+            store: store.clone(),
+            events: events.clone(),
+            clock: Arc::clone(&clock),
+            node_id: identity.node_id().clone(),
+            stop: stop.clone(),
+        };
+        let (lan, lan_task) = lan::lan(&config, lan_parts);
         let app = App::new(AppParts {
             access,
             inference: Arc::clone(&inference),
@@ -333,6 +343,7 @@ impl Node {
             window: Arc::new(crate::ports::BuiltPages),
             updates: Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version)),
             conversations: Arc::clone(&conversations),
+            lan,
         });
         live.attach(&app);
         tokio::spawn(LiveConfig::watch(Arc::downgrade(&live), stop.clone()));
@@ -347,6 +358,7 @@ impl Node {
         for listener in listeners {
             serving.spawn(kith_api::serve(Arc::clone(&app), router.clone(), listener, GRACE));
         }
+        serving.spawn(lan_task.run(Arc::clone(&app)));
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
         let cleaning = clean(Arc::downgrade(&library), adapters, downloads.clone(), Arc::downgrade(&conversations));

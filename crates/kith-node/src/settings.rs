@@ -82,6 +82,8 @@ pub(crate) const SETTINGS: &[Known] = &[
     known("schedule.pause_sharing", &[], true, |c| json!(c.schedule.pause_sharing)),
     known("update.feed", &["KITH_UPDATE_FEED"], true, |c| json!(c.update.feed)),
     known("update.key", &[], true, |c| json!(c.update.key.map(hex::encode))),
+    known("lan.bind", &[], false, |c| json!(c.lan_bind)),
+    known("lan.port", &[], false, |c| json!(c.lan_port)),
 ];
 
 impl Known {

@@ -17,6 +17,7 @@ pub use tables::{
     conversations::{
         ConversationChange, ConversationChanged, ConversationForked, ConversationPut, ConversationRow, ConversationTexts,
     },
+    devices::DeviceRow,
     metrics_points::MetricsRow,
     models::ModelRow,
     profile::ProfileRow,

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "responses", include_str!("../migrations/0007_responses.sql")),
     (8, "system", include_str!("../migrations/0008_system.sql")),
     (9, "conversations", include_str!("../migrations/0009_conversations.sql")),
+    (10, "devices", include_str!("../migrations/0010_devices.sql")),
 ];
 
 /// The number of the schema that this build writes.

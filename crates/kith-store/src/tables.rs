@@ -15,6 +15,8 @@ pub mod responses;
 pub mod settings;
 pub mod uploads;
 
+pub mod devices;
+
 use crate::StoreError;
 use sqlx::{Row, sqlite::SqliteRow};
 

@@ -24,6 +24,10 @@ pub use access::{
 pub use adapters::{AdapterInfo, AdapterList, RegisterAdapterRequest, RegisteredAdapter, RemovedAdapter};
 pub use audit::{AuditEnd, AuditExportEnd, AuditExportStart, AuditList, AuditRecord, ReportInfo, ReportList};
 pub use config::{ConfigApplied, ConfigChanges, ConfigView, OverriddenSetting, ScheduleRequest, ScheduleView, SettingView};
+pub use devices::{
+    ClaimRequest, ClaimedDevice, DeviceInfo, DeviceList, DeviceListener, Fingerprint, ListenerChange, PairingInvitation,
+    PairingStage, PairingStatus, RenameDevice, RenamedDevice, ThisNode,
+};
 pub use downloads::{Download, DownloadAnswer, DownloadList, DownloadShard, PullProgress};
 pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
 pub use hub::{DownloadShardsRequest, HubProbe, HubRepository, HubShard, HubSource, HubVariant};

@@ -75,6 +75,8 @@ pub enum Command {
     Pull(Transfer),
     /// Send a model to the registry its name says
     Push(Transfer),
+    /// Show the code that pairs a phone with this node, and wait for it
+    Invite(Invite),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -222,6 +224,14 @@ pub struct Transfer {
     pub insecure: bool,
 }
 
+/// Options of `invite`.
+#[derive(Debug, Args)]
+pub struct Invite {
+    /// Invite a phone: it gets the window, and answers of this node's models
+    #[arg(long, required = true)]
+    pub phone: bool,
+}
+
 /// Options of `stop`.
 #[derive(Debug, Args)]
 pub struct Stop {
@@ -310,6 +320,7 @@ mod tests {
             "kith pull smollm2:135m --json",
             "kith pull hf.co/a/b:Q4_K_M --insecure",
             "kith push acme/coder:q4",
+            "kith invite --phone --json --data-dir d",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -331,6 +342,7 @@ mod tests {
             "kith token mint --scope root",
             "kith run",
             "kith pull",
+            "kith invite",
             "kith run m --num-predict 0 p",
             "kith run m --temperature hot p",
         ] {

@@ -9,3 +9,5 @@ pub mod run;
 pub mod show;
 pub mod token;
 pub mod transfer;
+
+pub mod invite;

@@ -14,7 +14,7 @@ mod serve;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
-use commands::{create, import, models, node, open, run, show, token, transfer};
+use commands::{create, import, invite, models, node, open, run, show, token, transfer};
 use context::Context;
 use error::{CliError, Result};
 use std::{process::ExitCode, time::Duration};
@@ -80,6 +80,7 @@ async fn act(context: &Context, command: Command) -> Result<()> {
         Command::Version => node::version(context).await,
         Command::Pull(options) => transfer::pull(context, &options).await,
         Command::Push(options) => transfer::push(context, &options).await,
+        Command::Invite(_) => invite::invite(context).await,
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -83,7 +83,7 @@ impl Gate {
 }
 
 fn nothing<'a>(remote: IpAddr) -> Presented<'a> {
-    Presented { bearer: None, admin_token: None, mesh_token: None, remote }
+    Presented { bearer: None, admin_token: None, mesh_token: None, remote, lan: false }
 }
 
 fn tokens() -> AccessConfig {
@@ -153,7 +153,7 @@ async fn a_wrong_credential_is_refused_everywhere_and_never_overlooked() {
                 Presented { admin_token: Some(wrong), ..nothing(remote) },
                 Presented { mesh_token: Some(wrong).filter(|wrong| *wrong != "m3sh").or(Some("adm1n")), ..nothing(remote) },
                 Presented { bearer: Some(good), admin_token: Some(wrong), ..nothing(remote) },
-                Presented { bearer: Some(wrong), admin_token: Some("adm1n"), mesh_token: Some("m3sh"), remote },
+                Presented { bearer: Some(wrong), admin_token: Some("adm1n"), mesh_token: Some("m3sh"), remote, lan: false },
             ] {
                 assert!(refused(gate.access.authenticate(presented).await), "{wrong:?} from {remote}");
             }
@@ -312,4 +312,45 @@ async fn requests_are_counted_by_the_gates_clock() {
     gate.access.set_limits(Limits { inference_per_minute: 0, ..limits });
     assert!(gate.access.check(&here, Class::Inference).allowed());
     assert_eq!(gate.access.limits().inference_per_minute, 0);
+}
+
+#[tokio::test]
+async fn by_the_listener_for_devices_only_their_bearers_come_in_and_nobody_is_at_home() {
+    let config = AccessConfig { admin_token: Some("adm1n".into()), mesh_token: Some("m3sh".into()), ..AccessConfig::default() };
+    let gate = Gate::with(config).await;
+    let lan = |bearer| Presented { bearer, lan: true, ..nothing(HERE) };
+    let nobody = gate.access.authenticate(lan(None)).await.unwrap();
+    assert!(!nobody.loopback);
+    assert!(refused(gate.access.require(&nobody, Level::Loopback)), "the address alone opens nothing there");
+    let key = gate.access.mint_key("k", Scope::Admin, None).await.unwrap();
+    let window = gate.access.exchange(&gate.access.issue_ticket(BearerKind::Window, Scope::Admin).unwrap()).await.unwrap();
+    for token in ["adm1n", "m3sh", &key.token, &window.token] {
+        assert!(refused(gate.access.authenticate(lan(Some(token))).await), "{token}");
+    }
+    assert!(refused(gate.access.authenticate(Presented { admin_token: Some("adm1n"), ..lan(None) }).await));
+    assert!(refused(gate.access.authenticate(Presented { mesh_token: Some("m3sh"), ..lan(None) }).await));
+    let (ticket, _) = gate.access.open_pairing().unwrap();
+    let device = gate.access.claim(&ticket, "phone", kith_types::DeviceKind::Phone, FAR).await.unwrap().minted;
+    let principal = gate.access.authenticate(lan(Some(&device.token))).await.unwrap();
+    assert!(!principal.loopback && !principal.is_local_window());
+    gate.access.require(&principal, Level::User).unwrap();
+    assert!(matches!(gate.access.require(&principal, Level::Admin), Err(AccessError::Forbidden)));
+    let both = Presented { admin_token: Some("adm1n"), ..lan(Some(&device.token)) };
+    assert!(refused(gate.access.authenticate(both).await));
+}
+
+#[tokio::test]
+async fn by_the_listener_for_devices_only_their_tickets_open_sockets() {
+    let gate = Gate::new().await;
+    let (pairing, _) = gate.access.open_pairing().unwrap();
+    let device = gate.access.claim(&pairing, "phone", kith_types::DeviceKind::Phone, FAR).await.unwrap().minted;
+    let device = gate.access.authenticate(Presented { bearer: Some(&device.token), lan: true, ..nothing(HERE) }).await.unwrap();
+    let (own, _) = gate.access.issue_socket_ticket(&device).unwrap();
+    let opened = gate.access.redeem_socket_ticket(&own, HERE, true).await.unwrap();
+    assert_eq!(opened, device);
+    let (foreign, _) = gate.access.issue_socket_ticket(&Principal::without_credentials(HERE)).unwrap();
+    assert!(refused(gate.access.redeem_socket_ticket(&foreign, HERE, true).await));
+    let bootstrap = gate.access.issue_ticket(BearerKind::Window, Scope::Admin).unwrap();
+    assert!(refused(gate.access.redeem_socket_ticket(&bootstrap, HERE, true).await));
+    gate.access.redeem_socket_ticket(&bootstrap, HERE, false).await.unwrap();
 }

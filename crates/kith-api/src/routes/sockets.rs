@@ -28,6 +28,7 @@ fn open(app: Arc<App>, principal: &Principal, upgrade: Upgrade, words: &'static 
     let place = Arc::clone(&app.sockets).try_acquire_owned().map_err(full)?;
     // A revoked or expired bearer closes its sockets.
     let ended = app.access.until_ended(principal);
+    let here = app.access.here(principal);
     let shared = Arc::clone(&app);
     let feed = Feed {
         words,
@@ -44,7 +45,7 @@ fn open(app: Arc<App>, principal: &Principal, upgrade: Upgrade, words: &'static 
     Ok(upgrade.on_upgrade(move |socket| async move {
         let (writer, reader) = socket.split();
         sockets::serve(reader, writer, feed, ended, stop).await;
-        drop(place);
+        drop((place, here));
     }))
 }
 

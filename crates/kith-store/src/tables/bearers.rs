@@ -96,6 +96,12 @@ impl Store {
         row.as_ref().map(bearer).transpose()
     }
 
+    /// The bearer with this id, expired or not.
+    pub async fn bearer(&self, id: &str) -> Result<Option<Bearer>, StoreError> {
+        let row = sqlx::query("SELECT * FROM bearers WHERE id = ?1").bind(id).fetch_optional(self.reads()).await?;
+        row.as_ref().map(bearer).transpose()
+    }
+
     /// Revokes a bearer by its id; says whether it was there.
     pub async fn bearer_delete(&self, id: &str) -> Result<bool, StoreError> {
         let done = sqlx::query("DELETE FROM bearers WHERE id = ?1").bind(id).execute(self.writes()).await?;
@@ -160,9 +166,11 @@ mod tests {
                 ..sample(kind.as_str(), byte)
             };
             store.bearer_insert(&one).await.unwrap();
+            assert_eq!(store.bearer(kind.as_str()).await.unwrap().as_ref(), Some(&one));
             assert_eq!(store.bearer_by_hash(&[byte; 32]).await.unwrap(), Some(one));
         }
         assert_eq!(store.bearer_by_hash(&[9; 32]).await.unwrap(), None);
+        assert_eq!(store.bearer("none").await.unwrap(), None);
     }
 
     #[tokio::test]

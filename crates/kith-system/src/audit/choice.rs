@@ -5,7 +5,7 @@ use kith_events::Event;
 use serde_json::{Map, Value, json};
 
 /// Events with these first words are recorded.
-const FAMILIES: [&str; 12] = [
+const FAMILIES: [&str; 13] = [
     "access",
     "adapter",
     "audit",
@@ -18,6 +18,7 @@ const FAMILIES: [&str; 12] = [
     "providers",
     "settings",
     "update",
+    "device",
 ];
 /// Events of models are, where the library changes; loading and unloading is everyday.
 const MODEL_CHANGES: [&str; 10] =

@@ -113,7 +113,7 @@ fn Shown(name: String, shown: ShowResponse) -> impl IntoView {
                 <div class="keys" tabindex="0" role="region" aria-label="What the file says">
                     <table><tbody>
                         {metadata.into_iter().map(|(key, value)| view! {
-                            <tr><th scope="row">{key}</th><td class:none=value.is_none()>{value.unwrap_or_else(|| "a long list".to_owned())}</td></tr>
+                            <tr><th scope="row">{key}</th><td class=value.is_none().then_some("none")>{value.unwrap_or_else(|| "a long list".to_owned())}</td></tr>
                         }).collect_view()}
                     </tbody></table>
                 </div>

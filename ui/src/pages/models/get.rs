@@ -68,8 +68,8 @@ pub fn Get() -> impl IntoView {
             </Empty>
         }.into_any(),
         Search::Asking => view! { <Skeleton rows=5/> }.into_any(),
-        Search::Failed(Problem::Refused { status, message }) => {
-            let problem = Problem::Refused { status, message: models::fault(&message) };
+        Search::Failed(Problem::Refused { status, message, code }) => {
+            let problem = Problem::Refused { status, message: models::fault(&message), code };
             view! { <Failed problem retry=move |()| retry()/> }.into_any()
         }
         Search::Failed(problem) => view! { <Failed problem retry=move |()| retry()/> }.into_any(),

@@ -99,13 +99,13 @@ fn Row(
         (true, true, Some(since)) => format!("Key of {since}"),
         (true, true, None) => "Key kept".to_owned(),
     };
-    let state = move || match sign.get() {
+    let state = Memo::new(move |_| match sign.get() {
         _ if configured && testing.get() => ("dot ember", "Testing".to_owned()),
         Some(sign) if sign.status == "up" => ("dot", format!("Answers in {}", format::duration_ms(sign.latency_ms))),
         Some(sign) => ("dot bad", said(&sign.status)),
         None if configured => ("dot", kept.clone()),
         None => ("dot away", kept.clone()),
-    };
+    });
     let trouble = move || sign.get().map(|sign| sign.detail).filter(|detail| !detail.is_empty());
     let provider = StoredValue::new(provider);
     let ask = move || asked.set(Some(provider.get_value()));
@@ -113,7 +113,7 @@ fn Row(
         <li class="provider">
             <span class="ic">{Icon::Cloud.view()}</span>
             <div><b>{title.clone()}</b><small dir="ltr">{address}</small></div>
-            <span class="state num"><span class=move || state().0></span>{move || state().1}</span>
+            <span class="state num"><span class=move || state.get().0></span>{move || state.get().1}</span>
             {if configured {
                 view! {
                     <Menu label=format!("What to do with {title}")>

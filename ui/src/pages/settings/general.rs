@@ -52,7 +52,7 @@ fn Device() -> impl IntoView {
         view! {
             <Group name="This device">
                 <Row id="device-name" name="Device name" help=Signal::stored("What others see this device as.".to_owned()) note=named.note>
-                    <Entry id="device-name" value=name commit=rename note=named.note hint="Ada's laptop"/>
+                    <Entry id="device-name" value=name commit=rename note=named.note hint="Not named yet"/>
                 </Row>
                 <Row id="metered" name="Metered connection" note=metered.note
                     help=Signal::stored("Say so if this connection is paid by volume, and it is spared.".to_owned())>

@@ -48,7 +48,6 @@ fn Rows(read: Read<ScheduleView>) -> impl IntoView {
         );
     };
     let enabled = Signal::derive(move || read.with(|plan| plan.enabled).unwrap_or(false));
-    let off = Signal::derive(move || !enabled.get());
     let now = Signal::derive(move || {
         read.with(|plan| match (&plan.until, plan.quiet_now, plan.enabled) {
             (_, _, false) => "Hold back at set times, and leave the machine to others.".to_owned(),
@@ -87,7 +86,7 @@ fn Rows(read: Read<ScheduleView>) -> impl IntoView {
     let help = |text: &'static str| Signal::stored(text.to_owned());
     let time = move |id: &'static str, label: &'static str, value: Signal<String>, begins: bool| {
         view! {
-            <input id=id type="time" aria-label=label disabled=move || off.get() prop:value=value
+            <input id=id type="time" aria-label=label prop:value=value
                 on:change=move |event| {
                     let text = event_target_value(&event);
                     let (from, to) = if begins { (Some(text), None) } else { (None, Some(text)) };
@@ -95,17 +94,16 @@ fn Rows(read: Read<ScheduleView>) -> impl IntoView {
                 }/>
         }
     };
-    let picks = DAYS.map(|(word, short, name)| {
+    let rest = move || {
+        let picks = DAYS.map(|(word, short, name)| {
+            view! {
+                <button type="button" class="day"
+                    aria-pressed=move || days().iter().any(|day| day == word).to_string() on:click=move |_| day(word)>
+                    <span aria-hidden="true">{short}</span><span class="sr">{name}</span>
+                </button>
+            }
+        });
         view! {
-            <button type="button" class="day" aria-label=name disabled=move || off.get()
-                aria-pressed=move || days().iter().any(|day| day == word).to_string() on:click=move |_| day(word)>{short}</button>
-        }
-    });
-    view! {
-        <Group name="Quiet hours">
-            <Row id="quiet" name="Keep quiet hours" help=now note=on_saver.note>
-                <Switch id="quiet" on=enabled label="Keep quiet hours" set=on/>
-            </Row>
             <Row id="quiet-days" name="Days" help=help("The days on which they begin.") note=days_saver.note>
                 <div class="days" id="quiet-days" role="group" aria-label="Days">{picks}</div>
             </Row>
@@ -118,16 +116,24 @@ fn Rows(read: Read<ScheduleView>) -> impl IntoView {
             </Row>
             <Row id="quiet-zone" name="Time zone" help=help("local, UTC, +02:00, or a name such as Europe/Berlin.") note=zone_saver.note>
                 <Entry id="quiet-zone" value=Signal::derive(move || read.with(|plan| plan.time_zone.clone()).unwrap_or_default())
-                    commit=zone note=zone_saver.note hint="local" disabled=off/>
+                    commit=zone note=zone_saver.note hint="local"/>
             </Row>
             <Row id="quiet-parallel" name="Answers at once" help=help("For each model, in quiet hours.") note=count_saver.note>
                 <Entry id="quiet-parallel" value=Signal::derive(move || read.with(|plan| plan.parallel.to_string()).unwrap_or_default())
-                    commit=parallel note=count_saver.note unit="answers" short=true disabled=off/>
+                    commit=parallel note=count_saver.note unit="answers" short=true/>
             </Row>
             <Row id="quiet-share" name="Pause sharing" help=help("Refuse prompts of other machines in quiet hours.") note=share_saver.note>
-                <Switch id="quiet-share" label="Pause sharing" set=share disabled=off
+                <Switch id="quiet-share" label="Pause sharing" set=share
                     on=Signal::derive(move || read.with(|plan| plan.pause_sharing).unwrap_or(false))/>
             </Row>
+        }
+    };
+    view! {
+        <Group name="Quiet hours">
+            <Row id="quiet" name="Keep quiet hours" help=now note=on_saver.note>
+                <Switch id="quiet" on=enabled label="Keep quiet hours" set=on/>
+            </Row>
+            <Show when=move || enabled.get()>{rest}</Show>
         </Group>
     }
 }
