@@ -40,7 +40,7 @@ proptest! {
         if let Ok(Some(sought)) = sought(&query) {
             let words = sought.words.unwrap_or_default();
             prop_assert_eq!(words.matches('"').count() % 2, 0);
-            prop_assert!(!words.contains('\u{0}'));
+            prop_assert!(!words.contains(char::is_control));
         }
     }
 }
