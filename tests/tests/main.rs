@@ -26,3 +26,4 @@ mod quiet_hours;
 mod safetensors;
 mod sockets;
 mod updates;
+mod vision;

@@ -1,4 +1,4 @@
-//! Taking a folder of safetensors into the library, as the one GGUF file that it makes.
+//! Taking a folder of safetensors into the library, as the one file that it makes.
 
 use super::Library;
 use crate::{
@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc};
 use tokio::task::spawn_blocking;
 
 impl Library {
-    /// Takes the encoder in the folder `path`, on the terms of [`Library::import`].
+    /// Takes the model in the folder `path`, on the terms of [`Library::import`].
     pub(super) async fn import_folder(
         &self,
         path: &Path,
