@@ -102,7 +102,7 @@ impl Engine for MistralEngine {
         let on_gpu = !executor::device().is_ok_and(|device| device.is_cpu());
         let footprint = match spec.format {
             ModelFormat::Gguf => Header::read(&spec.path).map(|header| Footprint::new(&header, spec, on_gpu)),
-            ModelFormat::Safetensors => Folder::read(spec).map(|folder| Footprint::alone(&folder.header, spec, on_gpu)),
+            ModelFormat::Safetensors => Folder::measure(spec).map(|header| Footprint::alone(&header, spec, on_gpu)),
         };
         match footprint {
             Ok(footprint) => footprint.most(),
@@ -197,7 +197,8 @@ fn live(
             return;
         }
     };
-    let parallel = spec.parallel.max(1);
+    // Answers of models that see are written one after the other.
+    let parallel = if reading.sight.is_some() { 1 } else { spec.parallel.max(1) };
     let image_mark = reading.sight.map(|sight| sight.mark());
     let vocabulary = u32::try_from(reading.vocabulary.len()).unwrap_or(u32::MAX);
     shared.set_reading(Some(Arc::new(reading)));

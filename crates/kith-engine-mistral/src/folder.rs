@@ -40,9 +40,18 @@ pub(crate) struct Folder {
     quantised: Option<IsqType>,
 }
 
-impl Folder {
-    /// Reads the folder at the path of `spec`.
-    pub(crate) fn read(spec: &ModelSpec) -> Result<Self, EngineError> {
+/// A folder, read but for its tokenizer and its weights.
+struct Opened {
+    files: Files,
+    header: Header,
+    sight: Sight,
+    settings: Settings,
+    weights: Weights,
+    quantised: Option<IsqType>,
+}
+
+impl Opened {
+    fn new(spec: &ModelSpec) -> Result<Self, EngineError> {
         let unsupported = EngineError::UnsupportedModel;
         let files = Files::open(&spec.path)?;
         let mut settings = Settings {
@@ -64,13 +73,26 @@ impl Folder {
             InSitu::Auto | InSitu::Q8 => Some(IsqType::Q8_0),
             InSitu::Q4 => Some(IsqType::Q4K),
         };
+        let header = header(&settings.config["text_config"], &weights, quantised)?;
+        Ok(Self { files, header, sight: Sight { family, tokens }, settings, weights, quantised })
+    }
+}
+
+impl Folder {
+    /// The sizes of the folder at the path of `spec`.
+    pub(crate) fn measure(spec: &ModelSpec) -> Result<Header, EngineError> {
+        Ok(Opened::new(spec)?.header)
+    }
+
+    /// Reads the folder at the path of `spec`.
+    pub(crate) fn read(spec: &ModelSpec) -> Result<Self, EngineError> {
+        let Opened { files, header, sight, settings, weights, quantised } = Opened::new(spec)?;
         let tokenizer = JsonTokenizer::new(
             files.needed("tokenizer.json")?,
             files.optional("tokenizer_config.json")?,
             [files.optional("generation_config.json")?, Some(settings.config.clone())].into_iter().flatten(),
         )?;
-        let header = header(&settings.config["text_config"], &weights, quantised, tokenizer.len())?;
-        Ok(Self { header, sight: Sight { family, tokens }, settings, weights, tokenizer, quantised })
+        Ok(Self { header, sight, settings, weights, tokenizer, quantised })
     }
 
     /// The tokens. Takes tenths of a second.
@@ -115,7 +137,7 @@ impl Folder {
     }
 }
 
-fn header(text: &Value, weights: &Weights, quantised: Option<IsqType>, vocabulary: usize) -> Result<Header, EngineError> {
+fn header(text: &Value, weights: &Weights, quantised: Option<IsqType>) -> Result<Header, EngineError> {
     let number = |name: &str| text.get(name).and_then(Value::as_u64).filter(|number| (1..=1 << 24).contains(number));
     let needed = |name: &str| {
         number(name).ok_or_else(|| EngineError::UnsupportedModel(format!("config.json does not say the model's `{name}`")))
@@ -123,6 +145,7 @@ fn header(text: &Value, weights: &Weights, quantised: Option<IsqType>, vocabular
     let (layers, heads, width) = (needed("num_hidden_layers")?, needed("num_attention_heads")?, needed("hidden_size")?);
     let head = number("head_dim").unwrap_or(width / heads);
     let context = needed("max_position_embeddings")?;
+    let vocabulary = usize::try_from(needed("vocab_size")?).unwrap_or(usize::MAX);
     // The cache grows in whole steps and must not grow past the window.
     let usable = if context > CACHE_STEP { context / CACHE_STEP * CACHE_STEP } else { context };
     let cached = number("num_key_value_heads").unwrap_or(heads).saturating_mul(layers).saturating_mul(head).saturating_mul(2);

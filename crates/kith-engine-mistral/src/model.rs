@@ -118,7 +118,14 @@ impl Loaded for MistralModel {
 
     async fn count(&self, input: &Input) -> Result<u32, EngineError> {
         let input = input.clone();
-        let (tokens, _seen) = self.apart(move |reading| reading.take_in(input)).await?;
+        let tokens = self
+            .apart(move |reading| match (input, reading.sight) {
+                (Input::Text { text, add_special, images }, Some(sight)) => {
+                    sight.tokens_of(&reading.vocabulary, &text, add_special, images.len())
+                }
+                (input, _) => Ok(reading.take_in(input)?.0),
+            })
+            .await?;
         Ok(u32::try_from(tokens.len()).unwrap_or(u32::MAX))
     }
 

@@ -80,26 +80,29 @@ impl Sight {
         add_special: bool,
         images: &[Image],
     ) -> Result<(Vec<u32>, Option<Seen>), EngineError> {
-        self.check(&text, images.len())?;
+        let ids = self.tokens_of(vocabulary, &text, add_special, images.len())?;
         if images.is_empty() {
-            return Ok((vocabulary.ids(&text, add_special)?, None));
+            return Ok((ids, None));
         }
-        let (mut fitted, mut expanded) = (Vec::with_capacity(images.len()), String::with_capacity(text.len()));
-        let mut pieces = text.split(self.family.mark);
-        expanded.push_str(pieces.next().unwrap_or_default());
-        for ((place, image), piece) in images.iter().enumerate().zip(pieces) {
-            let image = fit::decode(place, image)?;
-            let (before, token, after) = self.family.expansion;
-            expanded.push_str(before);
-            expanded.push_str(&token.repeat(self.tokens));
-            expanded.push_str(after);
-            expanded.push_str(piece);
-            fitted.push(fit::signed(&image));
-        }
-        let ids = vocabulary.ids(&expanded, add_special)?;
+        let decode = |(place, image)| fit::decode(place, image).map(|image| fit::signed(&image));
+        let images = images.iter().enumerate().map(decode).collect::<Result<_, _>>()?;
         // mistral.rs adds no opening token of its own here.
         let text = if add_special { vocabulary.opened(text) } else { text };
-        Ok((ids, Some(Seen { text, images: fitted })))
+        Ok((ids, Some(Seen { text, images })))
+    }
+
+    /// The tokens that the model will read for `text` with so many images.
+    pub(crate) fn tokens_of(
+        &self,
+        vocabulary: &Vocabulary,
+        text: &str,
+        add_special: bool,
+        images: usize,
+    ) -> Result<Vec<u32>, EngineError> {
+        self.check(text, images)?;
+        let (before, token, after) = self.family.expansion;
+        let expansion = format!("{before}{}{after}", token.repeat(self.tokens));
+        vocabulary.ids(&text.replace(self.family.mark, &expansion), add_special)
     }
 
     /// Sees that token ids tell of no images: there are none with them.

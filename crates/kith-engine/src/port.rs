@@ -135,7 +135,7 @@ pub trait Loaded: Send + Sync + 'static {
     /// The ids of `text`. `add_special` adds the opening token (BOS) where the model has one.
     async fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError>;
 
-    /// How many tokens the model reads for `input`, its images among them.
+    /// How many tokens the model reads for `input`, its images among them. They are not decoded for that.
     async fn count(&self, input: &Input) -> Result<u32, EngineError> {
         let tokens = match input {
             Input::Tokens(tokens) => tokens.len(),

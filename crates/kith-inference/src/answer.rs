@@ -294,7 +294,7 @@ impl Inference {
             ignore_eos: false,
         };
         let started = Instant::now();
-        let stream = used.0.model.generate(engine_request).await.map_err(|error| engine_error(error, &card.name))?;
+        let stream = used.0.model.generate(engine_request).await.map_err(|error| lay_out::told(error, &request, &card))?;
         Ok(Begun { used, permit, stream, shaper, effective, prompt: laid.tokens, context: laid.context, arrived, started, load })
     }
 }

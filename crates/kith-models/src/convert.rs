@@ -19,7 +19,7 @@ mod shards;
 mod tensors;
 mod vocabulary;
 
-pub(crate) use packed::{Packed, families};
+pub(crate) use packed::{FILES as SMALL_FILES, Packed, families};
 pub(crate) use pipe::piped;
 
 use crate::{ModelError, gguf::GgmlType};

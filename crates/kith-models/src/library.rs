@@ -78,7 +78,8 @@ impl Library {
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<Model, ModelError> {
         if tokio::fs::metadata(path.join("config.json")).await.is_ok_and(|metadata| metadata.is_file()) {
-            return self.import_folder(path, name, overrides, progress).await;
+            let source = path.display().to_string();
+            return self.import_folder(path, name, overrides, source, progress).await;
         }
         let source = path.to_owned();
         let parts = spawn_blocking(move || parts_at(&source)).await??;

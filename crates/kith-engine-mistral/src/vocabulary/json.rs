@@ -70,12 +70,6 @@ impl JsonTokenizer {
     pub(crate) fn json(&self) -> &Value {
         &self.json
     }
-
-    /// Entries, about.
-    pub(crate) fn len(&self) -> usize {
-        self.json["model"]["vocab"].as_object().map_or(0, serde_json::Map::len)
-            + self.json["added_tokens"].as_array().map_or(0, Vec::len)
-    }
 }
 
 impl Vocabulary {

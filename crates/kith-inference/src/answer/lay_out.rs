@@ -111,7 +111,8 @@ fn image_field(prompt: &Prompt) -> String {
     }
 }
 
-fn told(error: EngineError, request: &Generate, card: &ModelCard) -> InferenceError {
+/// An engine's error in the request's own words.
+pub(super) fn told(error: EngineError, request: &Generate, card: &ModelCard) -> InferenceError {
     match error {
         EngineError::Invalid { field: "images", message } => {
             InferenceError::Invalid { field: image_field(&request.prompt), message }

@@ -16,7 +16,7 @@ const FAMILIES: &[&str] = &["gemma3", "idefics3", "smolvlm"];
 /// What goes before a small file's name in the metadata.
 const FILE: &str = "kith.file.";
 /// The small files that are kept, and whether there is no model without them.
-const FILES: [(&str, bool); 8] = [
+pub(crate) const FILES: [(&str, bool); 8] = [
     ("config.json", true),
     ("tokenizer.json", true),
     ("preprocessor_config.json", true),

@@ -15,7 +15,7 @@ use crate::{
 use kith_blobs::{BlobError, Partial, Put};
 use reqwest::{Response, StatusCode, header};
 
-/// The number of the large file among an item's files.
+/// The number of a model's only large file among an item's files.
 pub const FILE: usize = 0;
 
 /// What one file's attempts have in common.
@@ -23,6 +23,8 @@ struct Attempts<'a> {
     inner: &'a Inner,
     progress: &'a Progress,
     wanted: &'a Wanted,
+    /// Its number among the item's files.
+    place: usize,
     /// The version that was being sent.
     etag: Option<String>,
     /// Whether bytes of an earlier request are part of what is there.
@@ -31,9 +33,9 @@ struct Attempts<'a> {
     came: u64,
 }
 
-/// Fetches the file and verifies it.
-pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted) -> Result<Put, SourceError> {
-    let mut attempts = Attempts { inner, progress, wanted, etag: None, continued: false, came: 0 };
+/// Fetches the file and verifies it. `place` is its number among the item's files.
+pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted, place: usize) -> Result<Put, SourceError> {
+    let mut attempts = Attempts { inner, progress, wanted, place, etag: None, continued: false, came: 0 };
     let (mut tries, mut afresh) = (Tries::default(), false);
     loop {
         let before = attempts.came;
@@ -75,7 +77,7 @@ impl Attempts<'_> {
             partial.restart().await?;
         }
         self.continued = partial.size() > 0;
-        self.progress.at(FILE, partial.size());
+        self.progress.at(self.place, partial.size());
         if partial.size() < self.wanted.size {
             self.continue_from(&mut partial).await?;
         }
@@ -144,7 +146,7 @@ impl Attempts<'_> {
                 written => written?,
             }
             self.came += chunk.len() as u64;
-            self.progress.moved(FILE, chunk.len() as u64);
+            self.progress.moved(self.place, chunk.len() as u64);
         }
         partial.flush().await?;
         if partial.size() < self.wanted.size {
@@ -157,7 +159,7 @@ impl Attempts<'_> {
         partial.restart().await?;
         self.continued = false;
         self.etag = None;
-        self.progress.at(FILE, 0);
+        self.progress.at(self.place, 0);
         Ok(())
     }
 }

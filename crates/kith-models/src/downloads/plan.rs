@@ -11,9 +11,11 @@ use crate::{
 use kith_types::Sha256;
 use sha2::Digest;
 
-/// The large file of a model, and its texts.
+/// The large file of a model, and its texts; or the files of a model in a folder.
 pub struct Plan {
     pub weights: Wanted,
+    /// For a model in a folder: its other files.
+    pub rest: Vec<Wanted>,
     pub texts: Vec<(String, Descriptor)>,
     /// Where it comes from, as the library keeps it.
     pub source: String,
@@ -40,13 +42,13 @@ pub enum Origin {
 pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Result<Plan, SourceError> {
     match &reference.place {
         Place::Hub { repo, choice } => {
-            let HubFile { path, size, sha256 } = inner.hub.choose(repo, choice).await?;
-            let source = format!("hf.co/{repo}/{path}");
-            let key = sha256.unwrap_or_else(|| Sha256::from_bytes(sha2::Sha256::digest(format!("{source} {size}")).into()));
-            let label = path.clone();
-            let origin = Origin::Hub { repo: repo.clone(), path };
-            let weights = Wanted { origin, key, expect: sha256, size, label };
-            Ok(Plan { weights, texts: Vec::new(), source, repository: None })
+            let mut files = inner.hub.wanted(repo, choice).await?.into_iter().map(|file| of_hub(repo, file));
+            let Some(weights) = files.next() else {
+                return Err(SourceError::NotFound(format!("the repository `{repo}` has no files")));
+            };
+            let rest: Vec<Wanted> = files.collect();
+            let source = if rest.is_empty() { format!("hf.co/{repo}/{}", weights.label) } else { format!("hf.co/{repo}") };
+            Ok(Plan { weights, rest, texts: Vec::new(), source, repository: None })
         }
         Place::Registry { host, path, tag } => {
             let repository = inner.registry.repository(host.as_ref(), path, insecure)?;
@@ -59,9 +61,17 @@ pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Resul
             let origin = Origin::Registry { repository: repository.clone(), digest: model.digest };
             let weights =
                 Wanted { origin, key: model.digest, expect: Some(model.digest), size: model.size, label: "model".to_owned() };
-            Ok(Plan { weights, texts, source, repository: Some(repository) })
+            Ok(Plan { weights, rest: Vec::new(), texts, source, repository: Some(repository) })
         }
     }
+}
+
+fn of_hub(repo: &str, file: HubFile) -> Wanted {
+    let HubFile { path, size, sha256 } = file;
+    let place = format!("hf.co/{repo}/{path} {size}");
+    let key = sha256.unwrap_or_else(|| Sha256::from_bytes(sha2::Sha256::digest(place).into()));
+    let label = path.clone();
+    Wanted { origin: Origin::Hub { repo: repo.to_owned(), path }, key, expect: sha256, size, label }
 }
 
 /// Where a reference leads, for people.
@@ -76,6 +86,11 @@ pub fn source_of(inner: &Inner, reference: &Reference) -> String {
 }
 
 impl Plan {
+    /// Every large file.
+    pub fn all(&self) -> impl Iterator<Item = &Wanted> {
+        std::iter::once(&self.weights).chain(&self.rest)
+    }
+
     /// The texts, fetched and verified. `told` hears of each that is there, by its place among them.
     pub async fn overrides(&self, inner: &Inner, told: impl Fn(usize)) -> Result<Overrides, SourceError> {
         let mut texts = Texts::default();

@@ -52,9 +52,9 @@ fn id(token: &str) -> u64 {
 }
 
 fn idefics(weights: &mut Weights) -> (Value, Value, &'static str) {
-    weights.siglip("model.vision_model", true);
+    weights.siglip("model.vision_model");
     weights.put("model.connector.modality_projection.proj.weight", &[64, 32 * 4]);
-    weights.text("model.text_model", false);
+    weights.text("model.text_model");
     weights.put("lm_head.weight", &[VOCABULARY, 64]);
     let config = json!({
         "architectures": ["Idefics3ForConditionalGeneration"], "model_type": "idefics3", "image_token_id": id("<image>"), "scale_factor": 2,
@@ -68,11 +68,11 @@ fn idefics(weights: &mut Weights) -> (Value, Value, &'static str) {
 }
 
 fn gemma(weights: &mut Weights) -> (Value, Value, &'static str) {
-    weights.siglip("vision_tower.vision_model", true);
+    weights.siglip("vision_tower.vision_model");
     weights.shifted = true;
     weights.put("multi_modal_projector.mm_input_projection_weight", &[32, 64]);
     weights.put("multi_modal_projector.mm_soft_emb_norm.weight", &[32]);
-    weights.text("language_model.model", false);
+    weights.text("language_model.model");
     for layer in 0..2 {
         for (norm, width) in [
             ("self_attn.q_norm", 16),
@@ -174,28 +174,28 @@ impl Weights {
     }
 
     /// A vision tower of one layer for images of 32 by 32, in patches of 8.
-    fn siglip(&mut self, at: &str, bias: bool) {
+    fn siglip(&mut self, at: &str) {
         self.put(&format!("{at}.embeddings.patch_embedding.weight"), &[32, 3, 8, 8]);
         self.put(&format!("{at}.embeddings.patch_embedding.bias"), &[32]);
         self.put(&format!("{at}.embeddings.position_embedding.weight"), &[16, 32]);
         let layer = format!("{at}.encoder.layers.0");
         for part in ["q_proj", "k_proj", "v_proj", "out_proj"] {
-            self.linear(&format!("{layer}.self_attn.{part}"), 32, 32, bias);
+            self.linear(&format!("{layer}.self_attn.{part}"), 32, 32, true);
         }
-        self.linear(&format!("{layer}.mlp.fc1"), 32, 64, bias);
-        self.linear(&format!("{layer}.mlp.fc2"), 64, 32, bias);
-        self.norm(&format!("{layer}.layer_norm1"), 32, bias);
-        self.norm(&format!("{layer}.layer_norm2"), 32, bias);
-        self.norm(&format!("{at}.post_layernorm"), 32, bias);
+        self.linear(&format!("{layer}.mlp.fc1"), 32, 64, true);
+        self.linear(&format!("{layer}.mlp.fc2"), 64, 32, true);
+        self.norm(&format!("{layer}.layer_norm1"), 32, true);
+        self.norm(&format!("{layer}.layer_norm2"), 32, true);
+        self.norm(&format!("{at}.post_layernorm"), 32, true);
     }
 
     /// A language model of two layers.
-    fn text(&mut self, at: &str, bias: bool) {
+    fn text(&mut self, at: &str) {
         self.put(&format!("{at}.embed_tokens.weight"), &[VOCABULARY, 64]);
         for layer in 0..2 {
             let layer = format!("{at}.layers.{layer}");
             for (part, to) in [("q_proj", 64), ("k_proj", 32), ("v_proj", 32)] {
-                self.linear(&format!("{layer}.self_attn.{part}"), 64, to, bias);
+                self.linear(&format!("{layer}.self_attn.{part}"), 64, to, false);
             }
             self.linear(&format!("{layer}.self_attn.o_proj"), 64, 64, false);
             for (part, from, to) in [("gate_proj", 64, 128), ("up_proj", 64, 128), ("down_proj", 128, 64)] {
