@@ -1,6 +1,7 @@
 //! Real nodes for tests: inside the test's process with a scripted engine, or as the program people run.
 
 pub mod cloud;
+pub mod pictures;
 
 use kith_engine::scripted::ScriptedEngine;
 use kith_node::{Config, Node, NodeRecord, Overrides};

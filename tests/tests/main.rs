@@ -30,3 +30,4 @@ mod updates;
 mod crash_pull;
 
 mod pairing;
+mod vision;

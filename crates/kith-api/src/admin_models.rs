@@ -52,10 +52,16 @@ pub(crate) fn listed(model: &Model, loaded: &[LoadedModel]) -> wire::AdminModel 
         estimated_vram_mb: mib(model.size.saturating_mul(MEMORY_PERCENT) / 100),
         memory_mb: held.map(|loaded| mib(bytes(loaded))),
         vram_mb: held.map(|loaded| mib(loaded.memory.gpu)),
-        mmproj: wire::Projector::default(),
+        mmproj: projector(model),
         trust_level: "Pinned".to_owned(),
         modified_at: model.modified.rfc3339(),
     }
+}
+
+/// A model that sees brings its projector along: it lies in the same file.
+fn projector(model: &Model) -> wire::Projector {
+    let sees = model.format == "safetensors" && model.details.capabilities.iter().any(|capability| capability == "vision");
+    wire::Projector { available: sees, local: sees, holders: u32::from(sees) }
 }
 
 pub(crate) fn unloaded(model: &Model, held: Option<&LoadedModel>, was: bool) -> wire::AdminUnloaded {

@@ -1,6 +1,6 @@
 //! One answer while it is written: what the model has read, the random sequence, the grammar, and the reader's end of the channel.
 
-use crate::{grammar::Grammar, random::SplitMix64, sampling, utf8::Utf8Joiner, vocabulary::Vocabulary};
+use crate::{grammar::Grammar, random::SplitMix64, sampling, sight::Seen, utf8::Utf8Joiner, vocabulary::Vocabulary};
 use kith_engine::{EngineError, Finish, Generated, Sampling, Step, Timings, Token, TopToken, Usage};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::mpsc;
@@ -15,6 +15,11 @@ pub(crate) struct Answer {
     context: Vec<u32>,
     prompt: usize,
     room: u32,
+    window: u32,
+    /// The text with its images, until mistral.rs has them.
+    seen: Option<Seen>,
+    /// Whether mistral.rs made the tokens, and has not told them yet.
+    untold: bool,
     sampling: Sampling,
     random: SplitMix64,
     logprobs: Option<usize>,
@@ -36,6 +41,10 @@ pub(crate) struct Beginning {
     pub(crate) prompt: Vec<u32>,
     /// The most tokens of the answer; at least one.
     pub(crate) room: u32,
+    /// The most tokens of prompt and answer.
+    pub(crate) window: u32,
+    /// The text with its images, of which `prompt` are the tokens.
+    pub(crate) seen: Option<Seen>,
     pub(crate) sampling: Sampling,
     pub(crate) seed: u64,
     pub(crate) logprobs: Option<u8>,
@@ -59,6 +68,9 @@ impl Answer {
             prompt: beginning.prompt.len(),
             context: beginning.prompt,
             room: beginning.room,
+            window: beginning.window,
+            untold: beginning.seen.is_some(),
+            seen: beginning.seen,
             sampling: beginning.sampling,
             random: SplitMix64::new(beginning.seed),
             logprobs: beginning.logprobs.map(usize::from),
@@ -102,6 +114,26 @@ impl Answer {
             self.started = Some(Instant::now());
             self.cached = cached;
         }
+    }
+
+    /// The text and its images, for mistral.rs; once, if the prompt has images.
+    pub(crate) fn take_seen(&mut self) -> Option<Seen> {
+        self.seen.take()
+    }
+
+    /// Takes note, at the first token, of what mistral.rs has made of a prompt with images: the truth about its length.
+    pub(crate) fn understand(&mut self, context: &[u32]) -> Result<(), EngineError> {
+        if !std::mem::take(&mut self.untold) || self.context == context {
+            return Ok(());
+        }
+        self.context = context.to_vec();
+        self.prompt = context.len();
+        let length = count(self.prompt);
+        if length >= self.window {
+            return Err(EngineError::ContextExceeded { prompt: length, window: self.window });
+        }
+        self.room = self.room.min(self.window - length);
+        Ok(())
     }
 
     /// Chooses the next token from the logits and tells the reader. `never` is not chosen (unless it ends answers).

@@ -181,6 +181,7 @@ impl EncoderModel {
                 context,
                 parallel: spec.parallel.max(1),
                 vocabulary: u32::try_from(tokenizer.len()).unwrap_or(u32::MAX),
+                image_mark: None,
             },
             config: Arc::new(config),
             tokenizer: Arc::new(tokenizer),

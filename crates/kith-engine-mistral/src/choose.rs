@@ -106,16 +106,17 @@ impl Chooser {
     }
 
     /// The token for mistral.rs.
-    fn decide(&self, logits: Vec<f32>) -> u32 {
+    fn decide(&self, logits: Vec<f32>, context: &[u32]) -> u32 {
         let mut state = self.state();
         let state = &mut *state;
         let Some(answer) = state.answer.as_mut().filter(|_| state.end.is_none()) else { return self.stop };
+        let understood = answer.understand(context);
         let read = answer.context().len();
-        self.running_tokens.fetch_add((read - state.read) as u64, Ordering::Relaxed);
-        state.read = read;
+        self.running_tokens.fetch_add(read.saturating_sub(state.read) as u64, Ordering::Relaxed);
+        state.read = read.max(state.read);
         let now = Instant::now();
         let deadline = *state.deadline.get_or_insert_with(|| now + self.limits.turn.max(2 * (now - state.began)));
-        state.end = Some(match answer.step(logits, self.stop) {
+        state.end = Some(match understood.and_then(|()| answer.step(logits, self.stop)) {
             Ok(Next::Token(id)) => {
                 if !self.limits.contended.load(Ordering::Relaxed) || now < deadline {
                     return id;
@@ -131,11 +132,11 @@ impl Chooser {
 }
 
 impl CustomLogitsProcessor for Chooser {
-    fn apply(&self, logits: &Tensor, _context: &[u32]) -> candle_core::Result<Tensor> {
+    fn apply(&self, logits: &Tensor, context: &[u32]) -> candle_core::Result<Tensor> {
         if let Some(life) = &self.life {
             leave(life);
         }
-        let id = self.decide(logits.to_vec1()?) as usize;
+        let id = self.decide(logits.to_vec1()?, context) as usize;
         // mistral.rs takes the index of the largest: as long as it need be, and no longer.
         let mut certain = vec![0.0f32; id + 1];
         certain[id] = 1.0;

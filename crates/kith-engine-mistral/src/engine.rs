@@ -3,11 +3,13 @@
 use crate::{
     answer::Answer,
     executor::{self, Executor},
+    folder::Folder,
     grammar::Grammars,
     header::{CACHE_STEP, Header},
     heap,
     model::{MistralModel, Reading},
     prefix::PrefixMirror,
+    sight,
     turns::{Shared, Turns},
     vocabulary::Vocabulary,
 };
@@ -22,6 +24,11 @@ use tokio::sync::{mpsc, oneshot};
 
 /// The values of `general.architecture` that mistral.rs loads from a GGUF file.
 pub const SUPPORTED_ARCHITECTURES: &[&str] = &["llama", "mistral3", "phi2", "phi3", "qwen2", "qwen3", "qwen3moe", "starcoder2"];
+
+/// The values of `model_type` of the folders of safetensors that mistral.rs loads. All of them see.
+pub fn supported_folders() -> impl Iterator<Item = &'static str> {
+    sight::model_types()
+}
 
 /// Requests that may wait for the model's thread; the queue proper is the caller's.
 const INCOMING: usize = 1024;
@@ -81,13 +88,24 @@ impl Engine for MistralEngine {
     }
 
     fn supports(&self, spec: &ModelSpec) -> bool {
-        spec.format == ModelFormat::Gguf && SUPPORTED_ARCHITECTURES.contains(&spec.architecture.as_str())
+        match spec.format {
+            ModelFormat::Gguf => SUPPORTED_ARCHITECTURES.contains(&spec.architecture.as_str()),
+            ModelFormat::Safetensors => sight::family(&spec.architecture).is_some(),
+        }
+    }
+
+    fn sees(&self, spec: &ModelSpec) -> bool {
+        spec.format == ModelFormat::Safetensors && sight::family(&spec.architecture).is_some()
     }
 
     fn estimate(&self, spec: &ModelSpec) -> Memory {
         let on_gpu = !executor::device().is_ok_and(|device| device.is_cpu());
-        match Header::read(&spec.path) {
-            Ok(header) => Footprint::new(&header, spec, on_gpu).most(),
+        let footprint = match spec.format {
+            ModelFormat::Gguf => Header::read(&spec.path).map(|header| Footprint::new(&header, spec, on_gpu)),
+            ModelFormat::Safetensors => Folder::measure(spec).map(|header| Footprint::alone(&header, spec, on_gpu)),
+        };
+        match footprint {
+            Ok(footprint) => footprint.most(),
             // Loading will say what is wrong with the file.
             Err(_) => Memory { weights: spec.size_bytes, ..Memory::default() },
         }
@@ -128,6 +146,12 @@ impl Footprint {
             (steps, wanted.min((PREFIX_CEILING / token).max(steps)))
         };
         Self { weights: header.weights, token, on_gpu, window, running, kept }
+    }
+
+    /// Of a model whose answers are written one after the other, without a prefix cache.
+    pub(crate) fn alone(header: &Header, spec: &ModelSpec, on_gpu: bool) -> Self {
+        let one = ModelSpec { parallel: 1, ..spec.clone() };
+        Self { kept: 0, ..Self::new(header, &one, on_gpu) }
     }
 
     /// The most it can come to.
@@ -173,11 +197,13 @@ fn live(
             return;
         }
     };
-    let parallel = spec.parallel.max(1);
+    // Answers of models that see are written one after the other.
+    let parallel = if reading.sight.is_some() { 1 } else { spec.parallel.max(1) };
+    let image_mark = reading.sight.map(|sight| sight.mark());
     let vocabulary = u32::try_from(reading.vocabulary.len()).unwrap_or(u32::MAX);
     shared.set_reading(Some(Arc::new(reading)));
     let model = MistralModel {
-        info: LoadedInfo { engine: "mistral.rs", context: footprint.window, parallel, vocabulary },
+        info: LoadedInfo { engine: "mistral.rs", context: footprint.window, parallel, vocabulary, image_mark },
         footprint,
         answers,
         shared: Arc::clone(&shared),
@@ -201,14 +227,23 @@ fn live(
 
 fn assemble(spec: &ModelSpec) -> Result<(Executor, Footprint, Reading), EngineError> {
     let device: Device = executor::device()?;
-    let header = Header::read(&spec.path)?;
-    let footprint = Footprint::new(&header, spec, !device.is_cpu());
-    let mut vocabulary = Vocabulary::new(&header.tokenizer)?;
-    let (mut executor, tokens) = Executor::load(spec, &header, &device)?;
+    let (footprint, mut vocabulary, sight, (mut executor, tokens)) = match spec.format {
+        ModelFormat::Gguf => {
+            let header = Header::read(&spec.path)?;
+            let vocabulary = Vocabulary::new(&header.tokenizer)?;
+            (Footprint::new(&header, spec, !device.is_cpu()), vocabulary, None, Executor::load(spec, &header, &device)?)
+        }
+        ModelFormat::Safetensors => {
+            let folder = Folder::read(spec)?;
+            let vocabulary = folder.vocabulary()?;
+            let footprint = Footprint::alone(&folder.header, spec, !device.is_cpu());
+            (footprint, vocabulary, Some(folder.sight), Executor::load_folder(&folder, &device)?)
+        }
+    };
     vocabulary.add_ends(&tokens.ends);
     executor.choose_stop(&vocabulary, &tokens.environment)?;
     let grammars = Grammars::new(&tokens.environment, vocabulary.ends())?;
-    Ok((executor, footprint, Reading { vocabulary: Arc::new(vocabulary), grammars }))
+    Ok((executor, footprint, Reading { vocabulary: Arc::new(vocabulary), grammars, sight }))
 }
 
 #[cfg(test)]
@@ -225,6 +260,7 @@ mod tests {
             size_bytes: 10,
             context: Some(1000),
             parallel: 4,
+            in_situ: kith_engine::InSitu::Auto,
         }
     }
 

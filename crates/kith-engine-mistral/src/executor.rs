@@ -1,6 +1,6 @@
 //! mistral.rs itself: loading the weights, starting and stopping its engine, handing it sequences.
 
-use crate::{choose::Chooser, header::Header, vocabulary::Vocabulary};
+use crate::{choose::Chooser, folder::Folder, header::Header, sight::Seen, vocabulary::Vocabulary};
 use candle_core::Device;
 use kith_engine::{EngineError, ModelSpec};
 use mistralrs_core::{
@@ -33,6 +33,8 @@ pub(crate) struct Executor {
     engine: Option<Running>,
     stop: u32,
     next_id: usize,
+    /// Whether mistral.rs keeps the prompts it has read.
+    keeps: bool,
     /// Copies lie in the thread-local storage of mistral.rs's thread.
     life: Arc<()>,
 }
@@ -41,6 +43,14 @@ struct Running {
     /// Ends its thread when dropped.
     _mistral: Arc<MistralRs>,
     requests: mpsc::Sender<Request>,
+}
+
+/// A prompt as mistral.rs gets it.
+pub(crate) enum Given {
+    /// Token ids.
+    Tokens(Vec<u32>),
+    /// A text with its images, which mistral.rs turns into tokens.
+    Seen(Seen),
 }
 
 /// What loading finds out beside the weights.
@@ -96,6 +106,15 @@ impl Executor {
             .build()
             .load_model_from_path(&paths, &dtype, device, true, DeviceMapSetting::dummy(), None, paged)
             .map_err(|error| EngineError::UnsupportedModel(format!("mistral.rs cannot read the model: {error:#}")))?;
+        Self::around(pipeline, parallel, true)
+    }
+
+    /// The same for a folder. Prompts are not kept: mistral.rs would have to know an image by more than its mark.
+    pub(crate) fn load_folder(folder: &Folder, device: &Device) -> Result<(Self, Tokens), EngineError> {
+        Self::around(folder.pipeline(device)?, NonZeroUsize::MIN, false)
+    }
+
+    fn around(pipeline: Arc<Mutex<dyn Pipeline>>, parallel: NonZeroUsize, keeps: bool) -> Result<(Self, Tokens), EngineError> {
         let unusual = || EngineError::UnsupportedModel("mistral.rs made no token table for the model".into());
         let metadata = pipeline.try_lock().map_err(|_| unusual())?.get_metadata();
         let scheduler = match metadata.cache_config.clone() {
@@ -103,12 +122,17 @@ impl Executor {
             None => SchedulerConfig::DefaultScheduler { method: DefaultSchedulerMethod::Fixed(parallel) },
         };
         let tokens = Tokens { environment: metadata.tok_env().ok_or_else(unusual)?, ends: metadata.eos_tok.clone() };
-        Ok((Self { pipeline, scheduler, engine: None, stop: 0, next_id: 0, life: Arc::default() }, tokens))
+        Ok((Self { pipeline, scheduler, engine: None, stop: 0, next_id: 0, keeps, life: Arc::default() }, tokens))
     }
 
     /// Whether many answers can be written in one step.
     pub(crate) fn batches(&self) -> bool {
         matches!(self.scheduler, SchedulerConfig::PagedAttentionMeta { .. })
+    }
+
+    /// Whether it keeps prompts, in the way that [`crate::prefix`] mirrors.
+    pub(crate) fn keeps_prefixes(&self) -> bool {
+        self.keeps && !self.batches()
     }
 
     /// Chooses the token that ends a turn: one that prompts hardly hold, and no beginning of another (mistral.rs refuses those).
@@ -133,6 +157,7 @@ impl Executor {
     /// mistral.rs runs a prompt of its own first, which would stay in the cache.
     pub(crate) async fn start(&mut self) -> Result<(), EngineError> {
         let mistral = MistralRsBuilder::new(Arc::clone(&self.pipeline), self.scheduler.clone(), false, None)
+            .with_no_prefix_cache(!self.keeps)
             .with_prefix_cache_n(PREFIX_ENTRIES)
             .build()
             .await;
@@ -169,7 +194,7 @@ impl Executor {
     /// not exist. (mistral.rs reports an error in the log; ours to cause, and harmless. Starting the engine anew would do too, but
     /// leaves a thread behind each time.)
     pub(crate) async fn evict(&mut self) -> Result<(), EngineError> {
-        let mut responses = self.submit(vec![NO_TOKEN], None).await?;
+        let mut responses = self.submit(Given::Tokens(vec![NO_TOKEN]), None).await?;
         let mut failed = false;
         while let Some(response) = responses.recv().await {
             failed |= matches!(response, Response::CompletionModelError(..));
@@ -185,14 +210,25 @@ impl Executor {
     /// Hands over one sequence: `prompt`, continued as `chooser` decides. The channel, which must be read to its end, ends when mistral.rs has let go of it.
     pub(crate) async fn submit(
         &mut self,
-        prompt: Vec<u32>,
+        prompt: Given,
         chooser: Option<Arc<Chooser>>,
     ) -> Result<mpsc::Receiver<Response>, EngineError> {
         let (response, responses) = mpsc::channel(RESPONSES);
         self.next_id = self.next_id.wrapping_add(1);
         let processors = chooser.map(|chooser| vec![chooser as Arc<dyn CustomLogitsProcessor>]);
         let request = NormalRequest {
-            messages: RequestMessage::CompletionTokens(prompt),
+            messages: match prompt {
+                Given::Tokens(tokens) => RequestMessage::CompletionTokens(tokens),
+                Given::Seen(Seen { text, images }) => RequestMessage::MultimodalChat {
+                    images,
+                    audios: Vec::new(),
+                    videos: Vec::new(),
+                    // The error of a result is the left of an `Either`: here, the text.
+                    messages: vec![std::iter::once(("content".to_owned(), Err(text).into())).collect()],
+                    enable_thinking: None,
+                    reasoning_effort: None,
+                },
+            },
             // Temperature 0 takes the likeliest token: the chooser leaves only one.
             sampling_params: SamplingParams {
                 temperature: Some(0.0),

@@ -16,6 +16,11 @@ const DEFAULT_CONTEXT: u64 = 4096;
 /// Bytes that one vocabulary entry costs in tokenizers and token tries, ours and mistral.rs's, as measured.
 const VOCABULARY_ENTRY: u64 = 3072;
 
+/// Bytes that a vocabulary of so many entries costs in memory.
+pub(crate) fn vocabulary_bytes(entries: usize) -> u64 {
+    (entries as u64).saturating_mul(VOCABULARY_ENTRY)
+}
+
 /// What the header says.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Header {
@@ -74,7 +79,7 @@ impl Header {
         let tokenizer = TokenizerFields::of(&fields);
         // Cosines and sines for every place of the window, half the rotated dimensions each, as f32.
         let rotary_tables = context.saturating_mul(rotary).saturating_mul(4);
-        let vocabulary = (tokenizer.tokens.len() as u64).saturating_mul(VOCABULARY_ENTRY);
+        let vocabulary = vocabulary_bytes(tokenizer.tokens.len());
         Ok(Self {
             context: u32::try_from(usable).unwrap_or(u32::MAX),
             cache_numbers: layers.saturating_mul(cache_heads).saturating_mul(key.saturating_add(value)),

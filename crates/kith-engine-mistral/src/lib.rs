@@ -1,5 +1,5 @@
-//! The inference port on mistral.rs: GGUF text models. Beside it an engine of our own for encoders, which mistral.rs does not read
-//! ([`EncoderEngine`]).
+//! The inference port on mistral.rs: GGUF text models, and folders of safetensors of models that see ([`sight`]). Beside it an engine of
+//! our own for encoders, which mistral.rs does not read ([`EncoderEngine`]).
 //!
 //! mistral.rs reads the weights and runs the layers. Everything around a token is done here, because mistral.rs shares it between
 //! requests or gets it wrong (0.8.1):
@@ -27,6 +27,7 @@ mod bert;
 mod choose;
 mod engine;
 mod executor;
+mod folder;
 mod grammar;
 mod header;
 mod heap;
@@ -35,9 +36,10 @@ mod prefix;
 mod pretokenizer;
 mod random;
 mod sampling;
+mod sight;
 mod turns;
 mod utf8;
 mod vocabulary;
 
 pub use bert::EncoderEngine;
-pub use engine::{MistralEngine, SUPPORTED_ARCHITECTURES};
+pub use engine::{MistralEngine, SUPPORTED_ARCHITECTURES, supported_folders};

@@ -4,6 +4,7 @@ use crate::{
     answer::{Answer, Beginning},
     engine::{Entropy, Footprint},
     grammar::{Grammar, Grammars},
+    sight::{Seen, Sight},
     turns::Shared,
     vocabulary::Vocabulary,
 };
@@ -23,6 +24,30 @@ const GRAMMAR_STACK: usize = 256 << 20;
 pub(crate) struct Reading {
     pub(crate) vocabulary: Arc<Vocabulary>,
     pub(crate) grammars: Grammars,
+    pub(crate) sight: Option<Sight>,
+}
+
+impl Reading {
+    /// The tokens that the model will read, and the images behind them.
+    fn take_in(&self, input: Input) -> Result<(Vec<u32>, Option<Seen>), EngineError> {
+        let (tokens, seen) = match (input, self.sight) {
+            (Input::Text { text, add_special, images }, Some(sight)) => {
+                sight.take_in(&self.vocabulary, text, add_special, &images)?
+            }
+            (Input::Text { images, .. }, None) if !images.is_empty() => {
+                return Err(EngineError::Unsupported("the model does not see images".into()));
+            }
+            (Input::Text { text, add_special, .. }, None) => (self.vocabulary.ids(&text, add_special)?, None),
+            (Input::Tokens(tokens), sight) => {
+                if let Some(sight) = sight {
+                    sight.check_tokens(&self.vocabulary, &tokens)?;
+                }
+                (tokens, None)
+            }
+        };
+        known(&tokens, &self.vocabulary)?;
+        Ok((tokens, seen))
+    }
 }
 
 /// A loaded model.
@@ -91,6 +116,19 @@ impl Loaded for MistralModel {
         self.apart(move |reading| reading.vocabulary.ids(&text, add_special)).await
     }
 
+    async fn count(&self, input: &Input) -> Result<u32, EngineError> {
+        let input = input.clone();
+        let tokens = self
+            .apart(move |reading| match (input, reading.sight) {
+                (Input::Text { text, add_special, images }, Some(sight)) => {
+                    sight.tokens_of(&reading.vocabulary, &text, add_special, images.len())
+                }
+                (input, _) => Ok(reading.take_in(input)?.0),
+            })
+            .await?;
+        Ok(u32::try_from(tokens.len()).unwrap_or(u32::MAX))
+    }
+
     async fn detokenize(&self, tokens: &[u32]) -> Result<String, EngineError> {
         let vocabulary = &self.shared.reading()?.vocabulary;
         known(tokens, vocabulary)?;
@@ -103,16 +141,7 @@ impl Loaded for MistralModel {
         }
         check(&request)?;
         let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos } = request;
-        let prompt = self
-            .apart(move |reading| {
-                let prompt = match input {
-                    Input::Text { text, add_special } => reading.vocabulary.ids(&text, add_special)?,
-                    Input::Tokens(tokens) => tokens,
-                };
-                known(&prompt, &reading.vocabulary)?;
-                Ok(prompt)
-            })
-            .await?;
+        let (prompt, seen) = self.apart(move |reading| reading.take_in(input)).await?;
         let grammar = match constraint {
             Constraint::None => None,
             constraint => self.compile(constraint).await?,
@@ -133,7 +162,7 @@ impl Loaded for MistralModel {
         }
         let seed = sampling.seed.unwrap_or_else(|| (self.entropy)());
         let (steps, reader) = mpsc::channel(room as usize + 1);
-        let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar };
+        let beginning = Beginning { prompt, room, window, seen, sampling, seed, logprobs, ignore_eos, grammar };
         let answer = Answer::new(beginning, Arc::clone(&self.shared.reading()?.vocabulary), steps);
         #[cfg(test)]
         let answer = {

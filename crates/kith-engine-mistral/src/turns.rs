@@ -4,12 +4,13 @@
 //! after the other, and its scheduler cannot batch answers of different lengths anyway. Up to `parallel` answers are under way; while
 //! others wait, one gives way after half a second and continues later from the prefix cache, bit for bit as if it had not been
 //! interrupted. None gives way unless the cache has room for all that are under way, and the cache is not emptied
-//! while one of them needs it. On a GPU with paged attention `parallel` answers are batched and none gives way.
+//! while one of them needs it. On a GPU with paged attention `parallel` answers are batched and none gives way. Models that see have no
+//! prefix cache: their answers are written one after the other.
 
 use crate::{
     answer::Answer,
     choose::{Chooser, Limits, Outcome, TurnEnd},
-    executor::{Executor, died},
+    executor::{Executor, Given, died},
     model::Reading,
     prefix::{Lookup, PrefixMirror},
 };
@@ -147,7 +148,10 @@ impl Turns {
     /// under way leaves an entry at its end, the present one two.
     fn may_give_way(&self) -> bool {
         let under_way = self.ready.iter().filter(|answer| answer.is_under_way()).map(Answer::most_tokens);
-        self.lanes == 1 && !self.ready.is_empty() && self.mirror.has_room_for(under_way.chain([self.longest; 2]))
+        self.lanes == 1
+            && self.executor.keeps_prefixes()
+            && !self.ready.is_empty()
+            && self.mirror.has_room_for(under_way.chain([self.longest; 2]))
     }
 
     /// The next answer to write. One that is under way goes before those that need the prefix cache emptied.
@@ -158,7 +162,7 @@ impl Turns {
     }
 
     fn needs_empty_cache(&self, answer: &Answer) -> bool {
-        if self.executor.batches() {
+        if !self.executor.keeps_prefixes() {
             return false;
         }
         let full = !answer.is_under_way() && !self.mirror.has_room_for([answer.most_tokens()].into_iter());
@@ -186,7 +190,7 @@ impl Turns {
             };
             answer.begin(cached);
             self.longest = answer.most_tokens();
-            let prompt = answer.context().to_vec();
+            let prompt = answer.take_seen().map_or_else(|| Given::Tokens(answer.context().to_vec()), Given::Seen);
             let limits = Limits { contended: Arc::clone(&self.contended), turn: TURN };
             let running_tokens = Arc::clone(&self.shared.running_tokens);
             let chooser =
@@ -198,8 +202,8 @@ impl Turns {
 
     /// What the prefix cache has for this prompt: tokens, and the room of their entry. Empties it where it is full or spoilt.
     async fn prefix(&mut self, answer: &Answer) -> Result<(u32, u64), EngineError> {
-        if self.executor.batches() {
-            // Paged attention has a prefix cache of its own, which tells nothing.
+        if !self.executor.keeps_prefixes() {
+            // Paged attention has a prefix cache of its own, which tells nothing; models that see have none.
             return Ok((0, 0));
         }
         if self.needs_empty_cache(answer) {
@@ -216,7 +220,7 @@ impl Turns {
     /// Takes note of a turn that has ended.
     fn settle(&mut self, ended: Ended) {
         let Some(outcome) = ended.outcome else { return };
-        if outcome.end.is_some() && !self.executor.batches() {
+        if outcome.end.is_some() && self.executor.keeps_prefixes() {
             let read = outcome.answer.context().get(..outcome.read).unwrap_or_default();
             self.mirror.keep(read, self.executor.stop_token(), ended.capacity);
             self.shared.kept_tokens.store(self.mirror.tokens(), Ordering::Relaxed);

@@ -1,5 +1,9 @@
 //! The tokens of a model: their bytes, what kind they are, which of them end an answer, and how text is cut into them.
 
+mod json;
+
+pub(crate) use json::JsonTokenizer;
+
 use crate::{header::TokenizerFields, pretokenizer::Pretokenizer};
 use kith_engine::EngineError;
 use std::collections::HashMap;

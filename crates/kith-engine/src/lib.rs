@@ -5,11 +5,13 @@
 
 mod embed;
 mod error;
+mod image;
 mod port;
 mod request;
 pub mod scripted;
 
 pub use embed::{EmbedInput, EmbedRequest, Embedded};
 pub use error::EngineError;
-pub use port::{Engine, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec, TokenStream};
+pub use image::{Image, ImageKind, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, MAX_IMAGES};
+pub use port::{Engine, ImageMark, InSitu, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec, TokenStream};
 pub use request::{Constraint, Finish, GenerateRequest, Generated, Input, Sampling, Step, Timings, Token, TopToken, Usage};

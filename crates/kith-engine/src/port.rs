@@ -1,6 +1,6 @@
 //! The traits an engine implements.
 
-use crate::{EmbedRequest, Embedded, EngineError, GenerateRequest, Step};
+use crate::{EmbedRequest, Embedded, EngineError, GenerateRequest, Input, Step};
 use async_trait::async_trait;
 use futures::Stream;
 use std::{path::PathBuf, pin::Pin, sync::Arc};
@@ -14,6 +14,20 @@ pub enum ModelFormat {
     Safetensors,
 }
 
+/// How the weights of a folder of safetensors are held in memory. GGUF files are held as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum InSitu {
+    /// As the engine thinks best for their size.
+    #[default]
+    Auto,
+    /// With all their digits.
+    Whole,
+    /// The layers' matrices with 8 bits a weight.
+    Q8,
+    /// The layers' matrices with about 4.5 bits a weight.
+    Q4,
+}
+
 /// A model as an engine finds it on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelSpec {
@@ -23,7 +37,7 @@ pub struct ModelSpec {
     pub path: PathBuf,
     /// Their format.
     pub format: ModelFormat,
-    /// `general.architecture` of the file (`llama`, `qwen2`, …).
+    /// `general.architecture` of the file (`llama`, `qwen2`, …), or `model_type` of the folder's configuration (`idefics3`, …).
     pub architecture: String,
     /// Bytes of the weights on disk.
     pub size_bytes: u64,
@@ -31,6 +45,8 @@ pub struct ModelSpec {
     pub context: Option<u32>,
     /// How many answers may be written at once.
     pub parallel: u32,
+    /// How the weights of a folder are held in memory.
+    pub in_situ: InSitu,
 }
 
 /// Memory that a loaded model holds, in bytes, as measured or, where the engine cannot measure, as it reserved.
@@ -55,6 +71,17 @@ pub struct LoadedInfo {
     pub parallel: u32,
     /// Entries in the vocabulary.
     pub vocabulary: u32,
+    /// For models that see: what stands in a text where an image is. `None` for those that do not.
+    pub image_mark: Option<ImageMark>,
+}
+
+/// How a text tells of images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageMark {
+    /// What stands where an image is (`<image>`).
+    pub text: String,
+    /// The tokens that tell of images; none of them may stand in a text but as part of a mark.
+    pub reserved: Vec<String>,
 }
 
 /// The steps of one answer. Dropping it stops the work within one token.
@@ -76,6 +103,11 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Whether such a model, as this engine runs it, embeds texts. Asked only of models it supports.
     fn embeds(&self, _spec: &ModelSpec) -> bool {
+        false
+    }
+
+    /// Whether such a model, as this engine runs it, sees images. Asked only of models it supports.
+    fn sees(&self, _spec: &ModelSpec) -> bool {
         false
     }
 
@@ -102,6 +134,16 @@ pub trait Loaded: Send + Sync + 'static {
 
     /// The ids of `text`. `add_special` adds the opening token (BOS) where the model has one.
     async fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError>;
+
+    /// How many tokens the model reads for `input`, its images among them. They are not decoded for that.
+    async fn count(&self, input: &Input) -> Result<u32, EngineError> {
+        let tokens = match input {
+            Input::Tokens(tokens) => tokens.len(),
+            Input::Text { text, add_special, images } if images.is_empty() => self.tokenize(text, *add_special).await?.len(),
+            Input::Text { .. } => return Err(EngineError::Unsupported("the model does not see images".into())),
+        };
+        Ok(u32::try_from(tokens).unwrap_or(u32::MAX))
+    }
 
     /// The text of `tokens`.
     async fn detokenize(&self, tokens: &[u32]) -> Result<String, EngineError>;

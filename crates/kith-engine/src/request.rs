@@ -1,5 +1,6 @@
 //! One request to a loaded model and the steps of its answer.
 
+use crate::Image;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -12,6 +13,9 @@ pub enum Input {
         text: String,
         /// Whether the tokenizer adds the model's opening token (BOS); false when the template has written it.
         add_special: bool,
+        /// Images, in the order of their places: the text has [`crate::LoadedInfo::image_mark`] once for each of them, and nowhere else.
+        /// Otherwise, or if one cannot be decoded, the request is [`crate::EngineError::Invalid`] in `images`.
+        images: Vec<Image>,
     },
     /// Token ids of this model's vocabulary.
     Tokens(Vec<u32>),

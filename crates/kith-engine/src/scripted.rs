@@ -3,9 +3,11 @@
 //! Its tokens are words: text is split before each space, and a token's id is its place in a vocabulary that grows as it is used.
 //! The file it "loads" need not exist.
 //!
-//! Models of the architecture `bert` embed texts and write no answers; all others do the opposite.
+//! Models of the architecture `bert` embed texts and write no answers; all others do the opposite. Those of the architecture `idefics3`
+//! see: the script reads `[png of 120 bytes]` where an image stands.
 
 mod embed;
+mod sight;
 
 use crate::{
     EmbedRequest, Embedded, Engine, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory,
@@ -121,6 +123,10 @@ impl Engine for ScriptedEngine {
         spec.architecture == embed::ENCODER
     }
 
+    fn sees(&self, spec: &ModelSpec) -> bool {
+        spec.architecture == sight::SEEING
+    }
+
     fn estimate(&self, spec: &ModelSpec) -> Memory {
         self.memory_of(spec)
     }
@@ -134,6 +140,7 @@ impl Engine for ScriptedEngine {
                 context: spec.context.unwrap_or(self.context).min(self.context),
                 parallel: spec.parallel.max(1),
                 vocabulary: 0,
+                image_mark: self.sees(&spec).then(sight::mark),
             },
             memory: self.memory_of(&spec),
             encoder: self.embeds(&spec),
@@ -221,6 +228,14 @@ impl Loaded for ScriptedModel {
         Ok(self.ids(text))
     }
 
+    async fn count(&self, input: &Input) -> Result<u32, EngineError> {
+        let tokens = match input {
+            Input::Text { text, images, .. } => self.ids(&sight::read(self.info.image_mark.as_ref(), text, images)?).len(),
+            Input::Tokens(tokens) => tokens.len(),
+        };
+        Ok(u32::try_from(tokens).unwrap_or(u32::MAX))
+    }
+
     async fn detokenize(&self, tokens: &[u32]) -> Result<String, EngineError> {
         Ok(self.text(tokens))
     }
@@ -233,7 +248,11 @@ impl Loaded for ScriptedModel {
             return Err(EngineError::Unsupported("the model embeds texts and writes no answers".into()));
         }
         let (text, prompt) = match &request.input {
-            Input::Text { text, .. } => (text.clone(), self.ids(text).len()),
+            Input::Text { text, images, .. } => {
+                let text = sight::read(self.info.image_mark.as_ref(), text, images)?;
+                let length = self.ids(&text).len();
+                (text, length)
+            }
             Input::Tokens(tokens) => (self.text(tokens), tokens.len()),
         };
         let prompt = u32::try_from(prompt).unwrap_or(u32::MAX);
@@ -302,12 +321,13 @@ mod tests {
             size_bytes: 7,
             context: None,
             parallel: 4,
+            in_situ: crate::InSitu::Auto,
         }
     }
 
     fn asking(text: &str) -> GenerateRequest {
         GenerateRequest {
-            input: Input::Text { text: text.into(), add_special: false },
+            input: Input::Text { text: text.into(), add_special: false, images: Vec::new() },
             sampling: Sampling::default(),
             max_tokens: None,
             logprobs: None,

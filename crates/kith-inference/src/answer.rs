@@ -2,28 +2,27 @@
 
 mod elsewhere;
 mod embed;
+mod lay_out;
 
 pub use embed::{Embed, Embeddings, MAX_EMBED_BYTES, MAX_EMBED_INPUTS};
+use lay_out::{first_image, lay_out};
 
 use crate::{
-    Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, Message, ModelCard, Piece, Prompt,
-    Providers, Role, TokenLogprob, Tool, ToolChoice, constraint,
+    Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, ModelCard, Piece, Providers,
+    TokenLogprob, ToolChoice, constraint,
     gate::{Full, Place},
     options::{self, Effective},
-    reasoning::{self, ReasoningParser},
     residency::{Bounds, Residency, Use},
     shape::Shaper,
     stats::{Counters, Stats, Tally},
-    template::{ChatTemplate, RenderInput, Rendered},
     tools::{self, ToolParser},
 };
 use futures::{Stream, StreamExt};
 use kith_engine::{
-    Constraint, Engine, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, Step, Timings, Token, TokenStream,
-    TopToken, Usage,
+    Constraint, Engine, EngineError, Finish, GenerateRequest, Generated, Step, Timings, Token, TokenStream, TopToken, Usage,
 };
 use kith_events::Events;
-use kith_types::{Clock, Timestamp};
+use kith_types::Clock;
 use serde_json::json;
 use std::{
     pin::Pin,
@@ -86,15 +85,6 @@ pub struct Inference {
     events: Events,
     random: Random,
     providers: Option<Arc<Providers>>,
-}
-
-/// A prompt in the model's own layout.
-struct Laid {
-    input: Input,
-    tokens: u32,
-    /// For [`Prompt::Instruct`]: its tokens, which begin the answer's `context`.
-    context: Option<Vec<u32>>,
-    reasoning: Option<ReasoningParser>,
 }
 
 impl Inference {
@@ -210,6 +200,9 @@ impl Inference {
     pub async fn count(&self, request: &Generate) -> Result<u32, InferenceError> {
         let card = self.at_home(&request.model).await?;
         self.residency.must_generate(&card)?;
+        if let Some(field) = first_image(&request.prompt) {
+            self.residency.must_see(&card, &field)?;
+        }
         tools::validate(&request.tools, &request.tool_choice)?;
         let (used, _load) = self.residency.get(Arc::clone(&card), request.options.context, request.keep_alive).await?;
         Ok(lay_out(request, &used, &card, &*self.clock).await?.tokens)
@@ -244,8 +237,8 @@ impl Inference {
         };
         self.residency.must_generate(&card)?;
         let mut effective = options::effective(&request.options, &card.parameters)?;
-        if let Some(field) = first_image(&request.prompt).filter(|_| !card.vision) {
-            return Err(InferenceError::UnsupportedByModel(format!("`{}` cannot see images ({field})", card.name)));
+        if let Some(field) = first_image(&request.prompt) {
+            self.residency.must_see(&card, &field)?;
         }
         tools::validate(&request.tools, &request.tool_choice)?;
         let forced = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Named(_));
@@ -301,7 +294,7 @@ impl Inference {
             ignore_eos: false,
         };
         let started = Instant::now();
-        let stream = used.0.model.generate(engine_request).await.map_err(|error| engine_error(error, &card.name))?;
+        let stream = used.0.model.generate(engine_request).await.map_err(|error| lay_out::told(error, &request, &card))?;
         Ok(Begun { used, permit, stream, shaper, effective, prompt: laid.tokens, context: laid.context, arrived, started, load })
     }
 }
@@ -413,112 +406,6 @@ fn run(begun: Begun, mut tally: Tally, events: Events) -> impl Stream<Item = Res
             }
         }
     }
-}
-
-fn first_image(prompt: &Prompt) -> Option<String> {
-    match prompt {
-        Prompt::Chat(messages) => {
-            messages.iter().position(|message| !message.images.is_empty()).map(|at| format!("messages[{at}]"))
-        }
-        Prompt::Instruct { images, .. } => (!images.is_empty()).then(|| "images".to_owned()),
-        Prompt::Raw(_) | Prompt::Tokens(_) => None,
-    }
-}
-
-async fn lay_out(request: &Generate, used: &Use, card: &ModelCard, clock: &dyn Clock) -> Result<Laid, InferenceError> {
-    let resident = &used.0;
-    if request.template.is_some() {
-        return Err(InferenceError::Invalid {
-            field: "template".into(),
-            message: "a request cannot bring a template of its own: import the model with one, or send the text `raw`".into(),
-        });
-    }
-    let messages = match &request.prompt {
-        Prompt::Raw(text) => return plain(&resident.model, text, card).await,
-        Prompt::Tokens(tokens) => {
-            let vocabulary = resident.model.info().vocabulary;
-            if let Some(id) = tokens.iter().find(|id| vocabulary > 0 && **id >= vocabulary) {
-                return Err(InferenceError::Invalid {
-                    field: "prompt".into(),
-                    message: format!("token {id} is not in the vocabulary of `{}` ({vocabulary} tokens)", card.name),
-                });
-            }
-            return Ok(Laid { tokens: count(tokens), input: Input::Tokens(tokens.clone()), context: None, reasoning: None });
-        }
-        Prompt::Chat(messages) if messages.is_empty() => {
-            return Err(InferenceError::Invalid { field: "messages".into(), message: "`messages` is empty".into() });
-        }
-        Prompt::Chat(messages) => opened(messages.clone(), card),
-        Prompt::Instruct { prompt, system, images, context } => {
-            let mut messages = Vec::new();
-            if let Some(system) = system.as_ref().filter(|text| !text.is_empty()).or(card.system.as_ref()) {
-                messages.push(Message::text(Role::System, system.clone()));
-            }
-            // A conversation that goes on has had them.
-            if context.is_empty() {
-                messages.extend(card.messages.iter().cloned());
-            }
-            messages.push(Message { images: images.clone(), ..Message::text(Role::User, prompt.clone()) });
-            messages
-        }
-    };
-    let offered = if request.tool_choice == ToolChoice::None { &[][..] } else { &request.tools };
-    let reasons = resident.template.supports_thinking();
-    let rendered = rendered(&resident.template, messages, offered.to_vec(), request.think, clock.now()).await?;
-    let reasons = reasons || rendered.text.contains("<think>");
-    let reasoning = reasons.then(|| ReasoningParser::new(reasoning::opened_by(&rendered.text)));
-    let special = card.add_bos && !rendered.starts_with_bos;
-    let mut tokens = tokenize(&resident.model, &rendered.text, special, card).await?;
-    let mut context = None;
-    if let Prompt::Instruct { context: before, .. } = &request.prompt {
-        let mut all = before.clone();
-        all.append(&mut tokens);
-        context = Some(all.clone());
-        tokens = all;
-    }
-    Ok(Laid { tokens: count(&tokens), input: Input::Tokens(tokens), context, reasoning })
-}
-
-/// Lays the conversation out, away from the threads that answer requests: a template may compute for a while.
-async fn rendered(
-    template: &Arc<ChatTemplate>,
-    messages: Vec<Message>,
-    tools: Vec<Tool>,
-    think: Option<bool>,
-    now: Timestamp,
-) -> Result<Rendered, InferenceError> {
-    let template = Arc::clone(template);
-    let task = move || template.render(&RenderInput { messages: &messages, tools: &tools, think, now });
-    match tokio::task::spawn_blocking(task).await {
-        Ok(rendered) => {
-            rendered.map_err(|error| InferenceError::Invalid { field: "messages".into(), message: error.to_string() })
-        }
-        Err(panic) => Err(InferenceError::Failed(panic.to_string())),
-    }
-}
-
-async fn plain(model: &Arc<dyn Loaded>, text: &str, card: &ModelCard) -> Result<Laid, InferenceError> {
-    let tokens = tokenize(model, text, card.add_bos, card).await?;
-    if tokens.is_empty() {
-        return Err(InferenceError::Invalid { field: "prompt".into(), message: "the prompt is empty".into() });
-    }
-    Ok(Laid { tokens: count(&tokens), input: Input::Tokens(tokens), context: None, reasoning: None })
-}
-
-async fn tokenize(model: &Arc<dyn Loaded>, text: &str, special: bool, card: &ModelCard) -> Result<Vec<u32>, InferenceError> {
-    model.tokenize(text, special).await.map_err(|error| engine_error(error, &card.name))
-}
-
-fn count(tokens: &[u32]) -> u32 {
-    u32::try_from(tokens.len()).unwrap_or(u32::MAX)
-}
-
-/// A conversation with what the model was made with before it: its own messages, and its system text where the conversation has
-/// none of its own (the order is Ollama's).
-fn opened(messages: Vec<Message>, card: &ModelCard) -> Vec<Message> {
-    let own = messages.iter().any(|message| message.role == Role::System);
-    let system = card.system.as_ref().filter(|_| !own).map(|text| Message::text(Role::System, text.clone()));
-    system.into_iter().chain(card.messages.iter().cloned()).chain(messages).collect()
 }
 
 fn logprob(token: &Token) -> Option<TokenLogprob> {

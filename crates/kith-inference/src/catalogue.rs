@@ -49,6 +49,7 @@ impl ModelCard {
                 size_bytes: 0,
                 context: None,
                 parallel: 1,
+                in_situ: kith_engine::InSitu::Auto,
             },
             context_length: 0,
             template: None,

@@ -214,6 +214,14 @@ impl Residency {
         }
     }
 
+    /// Refuses models that do not see, as the engine that reads them runs them.
+    pub fn must_see(&self, card: &ModelCard, field: &str) -> Result<(), InferenceError> {
+        match self.engine_of(card) {
+            Some(engine) if engine.sees(&card.spec) => Ok(()),
+            _ => Err(InferenceError::UnsupportedByModel(format!("`{}` does not see images ({field})", card.name))),
+        }
+    }
+
     /// Refuses models that do not embed texts. One that no engine reads is let through: loading says what is wrong with it.
     pub fn must_embed(&self, card: &ModelCard) -> Result<(), InferenceError> {
         match self.engine_of(card) {
@@ -325,6 +333,12 @@ impl Residency {
                 bad(format!("the {} engine could not read its weights", engine.name()))
             }
         })?;
+        let template = match model.info().image_mark.clone() {
+            None => template,
+            Some(mark) => tokio::task::spawn_blocking(move || template.seeing(&mark))
+                .await
+                .map_err(|error| InferenceError::Failed(error.to_string()))?,
+        };
         Ok(Resident {
             model,
             template: Arc::new(template),

@@ -4,10 +4,13 @@
 //! is parsed, and bridged when it is used.
 
 mod environment;
+mod images;
 mod layout;
 mod value;
 
 use crate::{Message, Role, Tool, ToolCall};
+use images::Images;
+pub(crate) use images::without_marks;
 use kith_types::Timestamp;
 use layout::Layout;
 use minijinja::{Environment, ErrorKind, Value};
@@ -26,12 +29,14 @@ const CONTINUE: &str = "KithContinuesThisMessageHere";
 const NAME: &str = "chat_template";
 
 /// A chat template, compiled.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ChatTemplate {
     environment: Environment<'static>,
     bos: Option<String>,
     eos: Option<String>,
     habits: Habits,
+    /// For models that see.
+    images: Option<Images>,
 }
 
 /// What is to be laid out. If the last message is the assistant's and no tool call, it is left open for the model to continue;
@@ -104,7 +109,7 @@ impl ChatTemplate {
             null_content: asks_for_null_content(source),
             short_ids: ["length != 9", "length == 9"].iter().any(|sign| source.contains(sign)),
         };
-        let mut template = Self { environment, bos, eos, habits };
+        let mut template = Self { environment, bos, eos, habits, images: None };
         template.habits = template.probe();
         Ok(template)
     }
@@ -122,7 +127,7 @@ impl ChatTemplate {
 
     /// Lays a conversation out. The text has at most 8 MiB.
     pub(crate) fn render(&self, input: &RenderInput<'_>) -> Result<Rendered, TemplateError> {
-        let layout = Layout::new(input.messages, input.tools, self.habits);
+        let layout = Layout::new(input.messages, input.tools, self.habits, self.images.as_ref());
         let text = match layout.continued() {
             Some((before, last)) => self.render_open(&layout, before, last, input)?,
             None => self.attempt(&layout, &layout.messages, true, input)?,
@@ -218,7 +223,7 @@ impl ChatTemplate {
         };
         let shows = |messages: &[Message], tools: &[Tool], signs: &[&str]| {
             let input = RenderInput { messages, tools, think: None, now: Timestamp::default() };
-            let text = self.attempt(&Layout::new(messages, tools, self.habits), messages, true, &input);
+            let text = self.attempt(&Layout::new(messages, tools, self.habits, None), messages, true, &input);
             text.is_ok_and(|text| signs.iter().all(|sign| text.contains(sign)))
         };
         let usable = shows(std::slice::from_ref(&user), &[], &[]);

@@ -1,4 +1,5 @@
-//! Models in folders of safetensors, made into one GGUF file each, so that the library keeps every model as one file.
+//! Models in folders of safetensors, made into one file each, so that the library keeps every model as one file: a GGUF file, or, for
+//! models that see, the folder as it is ([`packed`]).
 //!
 //! The file is not written to be copied: it is computed while it is read. Its header comes from the folder's small files, its
 //! tensors are the folder's own bytes, in another frame. The same folder makes the same bytes.
@@ -11,12 +12,14 @@ mod config;
 mod decoder;
 mod decoder_tensors;
 mod header;
+mod packed;
 mod pipe;
 mod safetensors;
 mod shards;
 mod tensors;
 mod vocabulary;
 
+pub(crate) use packed::{FILES as SMALL_FILES, Packed, families};
 pub(crate) use pipe::piped;
 
 use crate::{ModelError, gguf::GgmlType};
@@ -75,6 +78,7 @@ impl Conversion {
     pub(crate) fn of(folder: &Path) -> Result<Self, ModelError> {
         match config::kind(folder)?.as_str() {
             "bert" => Self::of_encoder(folder),
+            kind if packed::takes(kind) => packed::of(folder),
             kind => Self::of_decoder(folder, kind),
         }
     }

@@ -4,7 +4,7 @@ use crate::gguf::{Gguf, GgufError};
 use serde::{Deserialize, Serialize};
 
 /// The longest text kept of a header, in bytes. Chat templates of known models stay under 32 KiB.
-const MAX_TEXT: usize = 256 << 10;
+pub(crate) const MAX_TEXT: usize = 256 << 10;
 /// The longest name of an architecture, in bytes.
 const MAX_ARCHITECTURE: usize = 64;
 
@@ -172,7 +172,7 @@ fn capabilities(gguf: &Gguf) -> Vec<&'static str> {
 }
 
 /// `135M`, `7.6B`: a count in the largest unit it reaches; billions with one decimal unless it is zero.
-fn for_people(count: u64) -> String {
+pub(crate) fn for_people(count: u64) -> String {
     // Tenths of the unit, rounded to the nearest.
     let tenths = |unit: u64| (count / (unit / 10)).saturating_add(u64::from(count % (unit / 10) >= unit / 20));
     let whole = |unit: u64| (count / unit).saturating_add(u64::from(count % unit >= unit / 2));

@@ -4,6 +4,7 @@
 //! they are verified; a download that was interrupted, by whatever, goes on from there when it is asked for again.
 
 mod fetch;
+mod folder;
 mod item;
 mod plan;
 mod push;

@@ -156,6 +156,16 @@ impl Hub {
         listing::choose(repo, &self.files(repo).await?, choice)
     }
 
+    /// The files of what `choice` means: one GGUF file, or, where the repository has none and nothing else was asked for, those of a model
+    /// in a folder that is kept as it is.
+    pub(crate) async fn wanted(&self, repo: &str, choice: &Choice) -> Result<Vec<HubFile>, SourceError> {
+        let files = self.files(repo).await?;
+        listing::choose(repo, &files, choice).map(|file| vec![file]).or_else(|error| match listing::folder(&files) {
+            Some(folder) if *choice == Choice::Recommended => Ok(folder),
+            _ => Err(error),
+        })
+    }
+
     /// What the header of a remote GGUF file says. Only the header is read, in growing pieces.
     pub async fn probe(&self, repo: &str, filename: &str) -> Result<Probe, SourceError> {
         let (reference, file) = self.file(repo, filename).await?;

@@ -32,3 +32,8 @@ pub use message::{Message, Speaker};
 pub use model::{Metadata, Model, Overrides, Tensor};
 pub use reference::{Choice, Place, Reference};
 pub use source_error::SourceError;
+
+/// The families of models in folders that are kept as they are: values of `model_type`.
+pub fn folder_families() -> &'static [&'static str] {
+    convert::families()
+}

@@ -18,7 +18,9 @@ pub use clean::{Cleaned, Pruned};
 pub use policy::Policy;
 pub use port::{InUse, NobodyUses};
 
-use crate::{Details, Metadata, Model, ModelError, Overrides, create, gguf::Gguf, model::FORMAT, nearest::nearest};
+use crate::{
+    Details, Metadata, Model, ModelError, Overrides, convert::Packed, create, gguf::Gguf, model::SAFETENSORS, nearest::nearest,
+};
 use kith_blobs::{BlobError, Blobs};
 use kith_store::{ModelRow, Store};
 use kith_types::{Blake3, Clock, ModelName};
@@ -86,7 +88,8 @@ impl Library {
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<Model, ModelError> {
         if tokio::fs::metadata(path.join("config.json")).await.is_ok_and(|metadata| metadata.is_file()) {
-            return self.import_folder(path, name, overrides, progress).await;
+            let source = path.display().to_string();
+            return self.import_folder(path, name, overrides, source, progress).await;
         }
         let source = path.to_owned();
         let parts = spawn_blocking(move || parts_at(&source)).await??;
@@ -179,7 +182,11 @@ impl Library {
     /// What the model's header says: with `verbose` everything, otherwise with null for lists of more than 64 values.
     pub async fn metadata(&self, model: &Model, verbose: bool) -> Result<Metadata, ModelError> {
         let file = self.inner.blobs.open_blob(&model.blob).await.map_err(|error| missing(error, &model.name.to_string()))?;
+        let (packed, size) = (model.format == SAFETENSORS, model.size);
         spawn_blocking(move || {
+            if packed {
+                return Packed::read(file, size)?.metadata();
+            }
             let gguf = Gguf::read(file)?;
             Ok(if verbose { Metadata::full(&gguf) } else { Metadata::short(&gguf) })
         })

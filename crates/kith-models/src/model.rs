@@ -10,8 +10,10 @@ use kith_types::{Blake3, ModelName, Sha256, Timestamp};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 
-/// The format of every file taken now.
-pub const FORMAT: &str = "gguf";
+/// The format of files that hold a model as GGUF.
+pub const GGUF: &str = "gguf";
+/// The format of files that hold a folder of safetensors, whole.
+pub const SAFETENSORS: &str = "safetensors";
 /// Lists longer than this are left out of the short form of metadata.
 const LONG_LIST: usize = 64;
 
@@ -28,7 +30,7 @@ pub struct Model {
     pub path: PathBuf,
     /// The file's length in bytes.
     pub size: u64,
-    /// The file's format, `gguf`.
+    /// The file's format: `gguf`, or `safetensors` for a folder in one file.
     pub format: String,
     /// What the file says of it.
     pub details: Details,

@@ -1,6 +1,7 @@
 //! Makes small GGUF files for tests, here and in other crates. Not for production: it writes whatever it is told, right or wrong.
 
 pub mod adapters;
+pub mod sight;
 
 use crate::{
     ModelError,

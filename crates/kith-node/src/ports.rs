@@ -80,11 +80,12 @@ fn card(model: Model) -> ModelCard {
         spec: ModelSpec {
             name: model.name.to_string(),
             path: model.path,
-            format: ModelFormat::Gguf,
+            format: if model.format == "safetensors" { ModelFormat::Safetensors } else { ModelFormat::Gguf },
             architecture: details.architecture,
             size_bytes: model.size,
             context: None,
             parallel: 1,
+            in_situ: kith_engine::InSitu::Auto,
         },
         template: model.template.or(details.chat_template),
         bos: details.bos_token,

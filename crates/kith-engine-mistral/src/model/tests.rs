@@ -8,7 +8,7 @@ use std::{path::PathBuf, time::Duration};
 
 fn request() -> GenerateRequest {
     GenerateRequest {
-        input: Input::Text { text: "Once upon a time".into(), add_special: true },
+        input: Input::Text { text: "Once upon a time".into(), add_special: true, images: Vec::new() },
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
         max_tokens: Some(12),
         logprobs: None,
@@ -65,6 +65,7 @@ async fn a_panic_in_the_engine_fails_waiting_and_later_requests_and_the_model_ca
         size_bytes,
         context: Some(512),
         parallel: 2,
+        in_situ: kith_engine::InSitu::Auto,
     };
     let engine = MistralEngine::new();
     let model = engine.load_model(spec.clone()).await.unwrap();

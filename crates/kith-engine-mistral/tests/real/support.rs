@@ -38,6 +38,7 @@ pub fn spec() -> Option<ModelSpec> {
         size_bytes: file.len(),
         context: Some(1024),
         parallel: 4,
+        in_situ: kith_engine::InSitu::Auto,
     })
 }
 
@@ -49,7 +50,7 @@ pub fn chat(message: &str) -> String {
 /// The likeliest answer to `text`, at most `max_tokens` long.
 pub fn greedy(text: &str, max_tokens: u32) -> GenerateRequest {
     GenerateRequest {
-        input: Input::Text { text: text.into(), add_special: true },
+        input: Input::Text { text: text.into(), add_special: true, images: Vec::new() },
         sampling: Sampling { temperature: 0.0, ..Sampling::default() },
         max_tokens: Some(max_tokens),
         logprobs: None,

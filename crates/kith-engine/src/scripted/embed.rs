@@ -91,6 +91,7 @@ mod tests {
             size_bytes: 7,
             context: None,
             parallel: 4,
+            in_situ: crate::InSitu::Auto,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::{
     Habits,
+    images::Images,
     value::{Dictionary, from_json},
 };
 use crate::{Message, Role, Tool, ToolCall, tools};
@@ -15,10 +16,11 @@ pub(super) struct Layout<'a> {
     /// The tools the template is told of.
     tools: &'a [Tool],
     habits: Habits,
+    images: Option<&'a Images>,
 }
 
 impl<'a> Layout<'a> {
-    pub(super) fn new(messages: &'a [Message], tools: &'a [Tool], habits: Habits) -> Self {
+    pub(super) fn new(messages: &'a [Message], tools: &'a [Tool], habits: Habits, images: Option<&'a Images>) -> Self {
         let told = !tools.is_empty() && !habits.tools;
         let past = messages.iter().any(|message| message.role == Role::Tool || !message.tool_calls.is_empty());
         let mut messages = if told || (past && !habits.results) {
@@ -29,7 +31,7 @@ impl<'a> Layout<'a> {
         if !habits.system && messages.iter().any(|message| message.role == Role::System) {
             messages = Cow::Owned(fold_system(&messages));
         }
-        Self { messages, tools: if told { &[] } else { tools }, habits }
+        Self { messages, tools: if told { &[] } else { tools }, habits, images }
     }
 
     /// The message to be continued, and those before it.
@@ -53,6 +55,8 @@ impl<'a> Layout<'a> {
             let calls = &message.tool_calls;
             let content = if self.habits.null_content && message.content.is_empty() && !calls.is_empty() {
                 Value::from(())
+            } else if let Some(images) = self.images {
+                images.content(message)
             } else {
                 Value::from(message.content.as_str())
             };

@@ -3,6 +3,7 @@
 use super::{Base, MAX_FILES, Recipe, in_order};
 use crate::{
     Library, Model, ModelError, Overrides,
+    convert::Packed,
     gguf::{Gguf, TensorInfo},
     quantize::{self, Target},
 };
@@ -92,8 +93,25 @@ impl Library {
         Ok(held)
     }
 
+    /// How the weights of a folder in one file are stored; `None` for files of other kinds.
+    async fn packed(&self, held: &Held) -> Result<Option<String>, ModelError> {
+        let (file, size) = (self.open_blob(&held.hash).await?, held.size);
+        spawn_blocking(move || Ok(Packed::at(file, size)?.map(|packed| packed.quantization().to_owned()))).await?
+    }
+
     /// Reads the headers: puts parts in their order, refuses what is no model and what cannot be quantised.
     async fn checked(&self, files: Vec<Held>, target: Option<Target>) -> Result<(Vec<Held>, String), ModelError> {
+        if let [held] = files.as_slice()
+            && let Some(stored) = self.packed(held).await?
+        {
+            // A folder in one file: it may have other names, texts and settings, but its weights stay as they are.
+            return match target {
+                None => Ok((files, stored)),
+                Some(_) => Err(ModelError::Unsupported(
+                    "models that see are kept as they are: the engine holds large ones with fewer bits by itself".to_owned(),
+                )),
+            };
+        }
         let mut opened = Vec::with_capacity(files.len());
         for held in files {
             opened.push((self.open_blob(&held.hash).await?, held));

@@ -16,7 +16,7 @@ use kith_blobs::{BlobError, Partial, Put, Room};
 use kith_types::Sha256;
 use reqwest::{Response, StatusCode, header};
 
-/// The number of the large file among an item's files.
+/// The number of a model's only large file among an item's files.
 pub const FILE: usize = 0;
 
 /// What one file's attempts have in common.
@@ -27,6 +27,8 @@ struct Attempts<'a> {
     room: Room,
     /// The digest it shall have, from the listing or else from the answers.
     expect: Option<Sha256>,
+    /// Its number among the item's files.
+    place: usize,
     /// The version that was being sent.
     etag: Option<String>,
     /// Whether bytes of an earlier request are part of what is there.
@@ -35,10 +37,16 @@ struct Attempts<'a> {
     came: u64,
 }
 
-/// Fetches the file, for which there is `room`, and verifies it.
-pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted, room: Room) -> Result<Put, SourceError> {
+/// Fetches the file, for which there is `room`, and verifies it. `place` is its number among the item's files.
+pub async fn fetch(
+    inner: &Inner,
+    progress: &Progress,
+    wanted: &Wanted,
+    room: Room,
+    place: usize,
+) -> Result<Put, SourceError> {
     let expect = wanted.expect;
-    let mut attempts = Attempts { inner, progress, wanted, room, expect, etag: None, continued: false, came: 0 };
+    let mut attempts = Attempts { inner, progress, wanted, room, expect, place, etag: None, continued: false, came: 0 };
     let (mut tries, mut afresh) = (Tries::default(), false);
     loop {
         let before = attempts.came;
@@ -81,7 +89,7 @@ impl Attempts<'_> {
         }
         self.continued = partial.size() > 0;
         self.room.still_to_come(self.wanted.size.saturating_sub(partial.size()));
-        self.progress.at(FILE, partial.size());
+        self.progress.at(self.place, partial.size());
         if partial.size() < self.wanted.size {
             self.continue_from(&mut partial).await?;
         } else if self.expect.is_none() {
@@ -169,7 +177,7 @@ impl Attempts<'_> {
             }
             self.came += chunk.len() as u64;
             self.room.still_to_come(self.wanted.size.saturating_sub(partial.size()));
-            self.progress.moved(FILE, chunk.len() as u64);
+            self.progress.moved(self.place, chunk.len() as u64);
         }
         partial.flush().await?;
         if partial.size() < self.wanted.size {
@@ -183,7 +191,7 @@ impl Attempts<'_> {
         self.continued = false;
         self.etag = None;
         self.room.still_to_come(self.wanted.size);
-        self.progress.at(FILE, 0);
+        self.progress.at(self.place, 0);
         Ok(())
     }
 }

@@ -11,9 +11,11 @@ use crate::{
 use kith_types::Sha256;
 use sha2::Digest;
 
-/// The large file of a model, and its texts.
+/// The large file of a model, and its texts; or the files of a model in a folder.
 pub struct Plan {
     pub weights: Wanted,
+    /// For a model in a folder: its other files.
+    pub rest: Vec<Wanted>,
     pub texts: Vec<(String, Descriptor)>,
     /// Where it comes from, as the library keeps it.
     pub source: String,
@@ -43,14 +45,14 @@ pub enum Origin {
 pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Result<Plan, SourceError> {
     match &reference.place {
         Place::Hub { repo, choice } => {
-            let HubFile { path, size, sha256 } = inner.hub.choose(repo, choice).await?;
-            let source = format!("hf.co/{repo}/{path}");
-            let key = sha256.unwrap_or_else(|| Sha256::from_bytes(sha2::Sha256::digest(format!("{source} {size}")).into()));
-            let label = path.clone();
-            let partial = partial(&inner.hub.host(), &key, size);
-            let origin = Origin::Hub { repo: repo.clone(), path };
-            let weights = Wanted { origin, key, partial, expect: sha256, size, label };
-            Ok(Plan { weights, texts: Vec::new(), source, repository: None })
+            let host = inner.hub.host();
+            let mut files = inner.hub.wanted(repo, choice).await?.into_iter().map(|file| of_hub(&host, repo, file));
+            let Some(weights) = files.next() else {
+                return Err(SourceError::NotFound(format!("the repository `{repo}` has no files")));
+            };
+            let rest: Vec<Wanted> = files.collect();
+            let source = if rest.is_empty() { format!("hf.co/{repo}/{}", weights.label) } else { format!("hf.co/{repo}") };
+            Ok(Plan { weights, rest, texts: Vec::new(), source, repository: None })
         }
         Place::Registry { host, path, tag } => {
             let repository = inner.registry.repository(host.as_ref(), path, insecure)?;
@@ -64,7 +66,7 @@ pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Resul
             let (key, size) = (model.digest, model.size);
             let partial = partial(&repository.host(), &key, size);
             let weights = Wanted { origin, key, partial, expect: Some(key), size, label: "model".to_owned() };
-            Ok(Plan { weights, texts, source, repository: Some(repository) })
+            Ok(Plan { weights, rest: Vec::new(), texts, source, repository: Some(repository) })
         }
     }
 }
@@ -72,6 +74,14 @@ pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Resul
 /// The key of bytes that are not whole yet: of this host, digest and length alone.
 fn partial(host: &str, key: &Sha256, size: u64) -> Sha256 {
     Sha256::from_bytes(sha2::Sha256::digest(format!("{host} {key} {size}")).into())
+}
+
+fn of_hub(host: &str, repo: &str, file: HubFile) -> Wanted {
+    let HubFile { path, size, sha256 } = file;
+    let place = format!("hf.co/{repo}/{path} {size}");
+    let key = sha256.unwrap_or_else(|| Sha256::from_bytes(sha2::Sha256::digest(place).into()));
+    let (label, partial) = (path.clone(), partial(host, &key, size));
+    Wanted { origin: Origin::Hub { repo: repo.to_owned(), path }, key, partial, expect: sha256, size, label }
 }
 
 /// Where a reference leads, for people.
@@ -86,6 +96,11 @@ pub fn source_of(inner: &Inner, reference: &Reference) -> String {
 }
 
 impl Plan {
+    /// Every large file.
+    pub fn all(&self) -> impl Iterator<Item = &Wanted> {
+        std::iter::once(&self.weights).chain(&self.rest)
+    }
+
     /// The texts, fetched and verified. `told` hears of each that is there, by its place among them.
     pub async fn overrides(&self, inner: &Inner, told: impl Fn(usize)) -> Result<Overrides, SourceError> {
         let mut texts = Texts::default();

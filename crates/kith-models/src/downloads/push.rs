@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Model, SourceError,
+    model::SAFETENSORS,
     reference::{Place, Reference},
     registry::{Repository, Upload, layers_of},
 };
@@ -57,6 +58,11 @@ pub fn push(inner: &Arc<Inner>, reference: Reference, insecure: bool) -> Result<
 async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure: bool) -> Result<(), SourceError> {
     progress.phase(Phase::Manifest);
     let model = inner.library.get(&reference.name).await?;
+    if model.format == SAFETENSORS {
+        return Err(SourceError::Unsupported(
+            "registries of this kind take GGUF models; this one is a folder of safetensors".to_owned(),
+        ));
+    }
     let Place::Registry { host, path, tag } = &reference.place else {
         return Err(SourceError::Unsupported("the hub takes no models this way: push to a registry".to_owned()));
     };

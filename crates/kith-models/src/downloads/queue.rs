@@ -3,8 +3,9 @@
 use super::{
     Inner,
     fetch::{FILE, fetch, pause},
+    folder,
     item::{FileProgress, Item, Phase, Progress},
-    plan::{Plan, plan, source_of},
+    plan::{Plan, Wanted, plan, source_of},
     retry::Tries,
     slug,
 };
@@ -188,6 +189,9 @@ async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure
     progress.phase(Phase::Manifest);
     let plan = patiently(inner, progress, || plan(inner, reference, insecure)).await?;
     progress.files(files(&plan));
+    if !plan.rest.is_empty() {
+        return folder::run(inner, progress, reference, plan).await;
+    }
     let _same = inner.same.turn(&plan.weights.partial).await;
     let there = match &plan.weights.expect {
         Some(sha256) => inner.library.holding(sha256).await?,
@@ -202,7 +206,7 @@ async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure
     let overrides = patiently(inner, progress, texts).await?;
     let put = match there {
         Ok(put) => put,
-        Err(room) => fetch(inner, progress, &plan.weights, room).await?,
+        Err(room) => fetch(inner, progress, &plan.weights, room, FILE).await?,
     };
     progress.at(FILE, put.size);
     progress.phase(Phase::Writing);
@@ -210,8 +214,9 @@ async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure
 }
 
 fn files(plan: &Plan) -> Vec<FileProgress> {
-    let weights = &plan.weights;
-    let mut files = vec![FileProgress { digest: weights.key, label: weights.label.clone(), total: weights.size, completed: 0 }];
+    let large =
+        |wanted: &Wanted| FileProgress { digest: wanted.key, label: wanted.label.clone(), total: wanted.size, completed: 0 };
+    let mut files: Vec<FileProgress> = plan.all().map(large).collect();
     files.extend(plan.texts.iter().map(|(kind, text)| FileProgress {
         digest: text.digest,
         label: kind.clone(),

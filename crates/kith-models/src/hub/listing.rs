@@ -3,6 +3,7 @@
 use super::quant::{quant_of, rank};
 use crate::{
     SourceError,
+    convert::SMALL_FILES,
     reference::{Choice, Reference},
 };
 use kith_types::Sha256;
@@ -10,6 +11,9 @@ use serde::Deserialize;
 
 /// The most files of one repository that are looked at.
 const MAX_FILES: usize = 10_000;
+
+/// The most files of a model in a folder.
+const MAX_FOLDER: usize = 256;
 
 /// A file of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +171,27 @@ pub fn reference(repo: &str, files: &[HubFile], file: &HubFile) -> Result<Refere
         )));
     }
     Reference::file(repo, &file.path, label)
+}
+
+/// The files of a model in a folder, of the kind that is kept as it is; `None` if the repository holds none. The weights come first.
+pub fn folder(files: &[HubFile]) -> Option<Vec<HubFile>> {
+    const INDEX: &str = "model.safetensors.index.json";
+    let there = |name: &str| files.iter().find(|file| file.path == name);
+    if !variants(files).is_empty() || SMALL_FILES.iter().any(|(name, needed)| *needed && there(name).is_none()) {
+        return None;
+    }
+    let shard = |file: &&HubFile| {
+        file.path
+            .strip_prefix("model-")
+            .and_then(|rest| rest.strip_suffix(".safetensors"))
+            .is_some_and(|rest| !rest.contains('/'))
+    };
+    let mut folder: Vec<HubFile> = match there(INDEX) {
+        Some(index) => files.iter().filter(shard).chain([index]).cloned().collect(),
+        None => vec![there("model.safetensors")?.clone()],
+    };
+    folder.extend(SMALL_FILES.iter().filter_map(|(name, _)| there(name).cloned()));
+    (folder.len() <= MAX_FOLDER).then_some(folder)
 }
 
 #[cfg(test)]

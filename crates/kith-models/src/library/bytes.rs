@@ -75,6 +75,18 @@ impl Library {
         }
     }
 
+    /// Keeps bytes for a day although no model names them yet.
+    pub(crate) async fn keep_for_a_day(&self, put: &Put) -> Result<(), ModelError> {
+        let _changing = self.inner.changes.lock().await;
+        let row = UploadRow { sha256: put.sha256, blob: put.hash, size: put.size, received: self.inner.clock.now() };
+        Ok(self.inner.store.upload_put(&row).await?)
+    }
+
+    /// Whether bytes of this digest are kept without a model's name.
+    pub(crate) async fn is_upload(&self, sha256: &Sha256) -> Result<bool, ModelError> {
+        Ok(self.inner.store.upload(sha256).await?.is_some())
+    }
+
     /// The disk that models lie on.
     pub async fn space(&self) -> Result<Space, ModelError> {
         let (available, total) = self.inner.blobs.space().await?;

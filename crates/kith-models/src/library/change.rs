@@ -1,7 +1,12 @@
 //! Changes of rows and bytes together. Each runs under one lock and to its end, whether or not its caller still waits.
 
-use super::{FORMAT, Inner, policy};
-use crate::{Details, Model, ModelError, Overrides, gguf::Gguf};
+use super::{Inner, policy};
+use crate::{
+    Details, Model, ModelError, Overrides,
+    convert::Packed,
+    gguf::Gguf,
+    model::{GGUF, SAFETENSORS},
+};
 use kith_blobs::Put;
 use kith_store::ModelRow;
 use kith_types::{Blake3, ModelName};
@@ -13,8 +18,8 @@ impl Inner {
         self.renewed(&put).await;
         let details = self.details(&put.hash).await;
         let changing = self.changes.lock().await;
-        let details = match details {
-            Ok(details) => details,
+        let (details, format) = match details {
+            Ok(found) => found,
             Err(error) => {
                 let hash = put.hash;
                 drop(put);
@@ -28,7 +33,7 @@ impl Inner {
             blob: put.hash,
             sha256: put.sha256,
             size: put.size,
-            format: FORMAT.to_owned(),
+            format: format.to_owned(),
             metadata: serde_json::to_string(&details)?,
             template: overrides.template,
             system: overrides.system,
@@ -74,9 +79,17 @@ impl Inner {
         Ok(Some(row))
     }
 
-    pub(super) async fn details(&self, blob: &Blake3) -> Result<Details, ModelError> {
-        let file = self.blobs.open_blob(blob).await?;
-        spawn_blocking(move || Ok(Details::of(&Gguf::read(file)?)?)).await?
+    /// What the file says of its model, and its format.
+    pub(super) async fn details(&self, blob: &Blake3) -> Result<(Details, &'static str), ModelError> {
+        let mut file = self.blobs.open_blob(blob).await?;
+        let size = self.blobs.size(blob).await?;
+        spawn_blocking(move || {
+            if let Some(packed) = Packed::at(&mut file, size)? {
+                return Ok((packed.details()?, SAFETENSORS));
+            }
+            Ok((Details::of(&Gguf::read(file)?)?, GGUF))
+        })
+        .await?
     }
 
     /// Writes a row and frees the bytes of the one it replaces.

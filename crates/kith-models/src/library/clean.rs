@@ -121,7 +121,7 @@ impl Inner {
         if self.blobs.size(&row.blob).await.map_err(|error| missing(error, &row.name))? != row.size {
             return Err(damaged());
         }
-        let metadata = serde_json::to_string(&self.details(&row.blob).await?)?;
+        let metadata = serde_json::to_string(&self.details(&row.blob).await?.0)?;
         let row = ModelRow { metadata, ..row };
         Model::of_row(row.clone(), &self.blobs)?;
         Ok(row)

@@ -1,4 +1,4 @@
-//! Taking a folder of safetensors into the library, as the one GGUF file that it makes.
+//! Taking a folder of safetensors into the library, as the one file that it makes.
 
 use super::Library;
 use crate::{
@@ -10,12 +10,13 @@ use std::{path::Path, sync::Arc};
 use tokio::task::spawn_blocking;
 
 impl Library {
-    /// Takes the encoder in the folder `path`, on the terms of [`Library::import`].
-    pub(super) async fn import_folder(
+    /// Takes the model in the folder `path`, which came from `source`, on the terms of [`Library::import`].
+    pub(crate) async fn import_folder(
         &self,
         path: &Path,
         name: ModelName,
         overrides: Overrides,
+        source: String,
         progress: impl FnMut(u64) + Send,
     ) -> Result<Model, ModelError> {
         let folder = path.to_owned();
@@ -28,7 +29,7 @@ impl Library {
             self.inner.blobs.remove(&hash).await?;
             return Err(ModelError::BadFile { reason: format!("{} changed while it was read", path.display()) });
         }
-        let (inner, source) = (Arc::clone(&self.inner), path.display().to_string());
+        let inner = Arc::clone(&self.inner);
         tokio::spawn(async move { inner.add(put, name, overrides, source).await }).await?
     }
 }

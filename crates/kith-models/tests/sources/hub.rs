@@ -195,3 +195,61 @@ async fn a_digest_that_only_the_answer_tells_is_one_that_the_bytes_must_have() {
     let froms: Vec<_> = server.seen_at("/resolve/").iter().map(Seen::from).collect();
     assert_eq!(froms, [None, Some(bytes.len() - 1), None], "its digest was asked for, and then its bytes");
 }
+
+#[tokio::test]
+async fn a_folder_of_a_model_that_sees_comes_whole_and_is_one_file_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    kith_models::testing::sight::write(folder.path(), "idefics3", 4).unwrap();
+    let files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
+        })
+        .collect();
+    let server = Imitation::start(move |seen, before| {
+        if seen.path() == "/api/models/acme/eye/tree/main" {
+            let mut listed: Vec<(&str, &[u8])> = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect();
+            listed.push(("README.md", b"x"));
+            listed.push(("onnx/model.safetensors", b"x"));
+            return tree(&listed);
+        }
+        let Some((name, bytes)) = files.iter().find(|(name, _)| seen.path() == format!("/acme/eye/resolve/main/{name}")) else {
+            return Reply::status(404);
+        };
+        let reply = Reply::file(seen, bytes);
+        // The weights come in two pieces.
+        if name == "model.safetensors" && before == 0 { reply.cut(100_000) } else { reply }
+    })
+    .await;
+    let shelf = Shelf::new(hub(&server.url)).await;
+    let item = shelf.pull("hf.co/acme/eye").await;
+    assert!(item.error.is_none(), "{:?}", item.error);
+    assert!(item.files.len() >= 6 && item.completed() == item.total(), "{item:?}");
+    let model = shelf.library.resolve("hf.co/acme/eye").await.unwrap();
+    assert_eq!((model.format.as_str(), model.source.as_str()), ("safetensors", "hf.co/acme/eye"));
+    assert!(model.details.capabilities.iter().any(|capability| capability == "vision"));
+    assert!(server.seen_at("model.safetensors").iter().any(|seen| seen.from() == Some(100_000)), "it went on where it broke");
+    assert!(server.seen_at("README").is_empty() && server.seen_at("onnx").is_empty());
+    assert_eq!(shelf.partials(), 0);
+    // The same as a folder on this machine, and the bytes of its files are gone.
+    let local = shelf.library.import(folder.path(), "eye:local".parse().unwrap(), Default::default(), |_| {}).await.unwrap();
+    assert_eq!(local.blob, model.blob);
+    assert!(shelf.store.uploads().await.unwrap().is_empty());
+    assert_eq!(shelf.library.clean().await.unwrap().files, 0, "nothing lies about");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_run_is_not_begun() {
+    let server = Imitation::start(move |seen, _| match seen.path() {
+        "/api/models/acme/eye/tree/main" => {
+            tree(&[("config.json", b"{}"), ("model.safetensors", b"x"), ("tokenizer.json", b"{}")])
+        }
+        _ => Reply::status(404),
+    })
+    .await;
+    let shelf = Shelf::new(hub(&server.url)).await;
+    let item = shelf.pull("hf.co/acme/eye").await;
+    assert!(item.error.is_some_and(|error| error.to_string().contains("has no GGUF model")));
+    assert_eq!(server.seen_at("/resolve/").len(), 0);
+}

@@ -133,7 +133,7 @@ fn Rows(read: Read<ScheduleView>) -> impl IntoView {
             <Row id="quiet" name="Keep quiet hours" help=now note=on_saver.note>
                 <Switch id="quiet" on=enabled label="Keep quiet hours" set=on/>
             </Row>
-            <Show when=move || enabled.get()>{rest}</Show>
+            <Show when=move || enabled.get()>{rest()}</Show>
         </Group>
     }
 }

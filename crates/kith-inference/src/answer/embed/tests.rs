@@ -25,6 +25,7 @@ impl Catalogue for Anything {
                 size_bytes: 1,
                 context: None,
                 parallel: 1,
+                in_situ: kith_engine::InSitu::Auto,
             },
             context_length: 2048,
             template: None,
