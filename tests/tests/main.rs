@@ -31,3 +31,4 @@ mod crash_pull;
 
 mod pairing;
 mod vision;
+mod window;

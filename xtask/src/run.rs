@@ -74,6 +74,10 @@ pub fn run(paths: &Paths, wishes: &Wishes) -> Result<()> {
     println!("Kith answers at {url}");
     if !wishes.headless {
         println!("point your client there; OpenAI's dialect lives below {url}/v1");
+        // Without a browser (a server, a container) the window waits for one: everything else works.
+        if !process::succeeds(kith(paths, wishes).arg("open")) {
+            println!("no browser could be opened; `kith open --print` prints the window's address");
+        }
     }
     let prompt = wishes.prompt.as_deref().unwrap_or(PROMPT);
     println!("\n> {prompt}\n");

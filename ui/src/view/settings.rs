@@ -235,7 +235,7 @@ pub fn audited(record: &AuditRecord) -> (String, String) {
         "access.revoked" => "Access revoked",
         "access.denied" => "Access denied",
         "access.rate_limited" => "Too many requests",
-        "access.admin_call" => "Change by the API",
+        "access.admin_call" => "API call",
         "guard.foreign_host" => "Foreign request refused",
         "config.changed" | "settings.changed" => "Settings changed",
         "model.imported" => "Model imported",
