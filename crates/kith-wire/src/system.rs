@@ -40,10 +40,6 @@ pub use owner::{
 pub use socket::{SocketRequest, SocketTicket};
 pub use status::{AtRest, Health, NetworkStatus, SystemStatus, TlsStatus, WhoAmI};
 pub use update::{ApiKeyResponse, UpdateApplied, UpdateCheck};
-pub use devices::{
-    ClaimRequest, ClaimedDevice, DeviceInfo, DeviceList, DeviceListener, Fingerprint, ListenerChange, PairingInvitation, PairingStage,
-    PairingStatus, RenameDevice, RenamedDevice, ThisNode,
-};
 pub use work::{Envelope, ImportProgress, ImportRequest, LoadRequest, UnloadRequest};
 
 #[cfg(test)]

@@ -190,7 +190,20 @@ pub fn effect(key: &str, applied: &ConfigApplied) -> String {
 /// What the node said of a setting, without the setting's own name before it.
 pub fn at_field(key: &str, message: &str) -> String {
     let rest = message.strip_prefix(&format!("`{key}`: ")).or_else(|| message.strip_prefix(&format!("{key}: ")));
-    words::sentence(rest.unwrap_or(message))
+    words::sentence(&quoted(rest.unwrap_or(message)))
+}
+
+/// Names between grave accents, in quotation marks.
+fn quoted(text: &str) -> String {
+    let mut opens = false;
+    let turn = |c| {
+        if c != '`' {
+            return c;
+        }
+        opens = !opens;
+        if opens { '“' } else { '”' }
+    };
+    text.chars().map(turn).collect()
 }
 
 /// What decides a setting above the file, if anything does.
@@ -214,11 +227,8 @@ pub fn log_folder(config: &str) -> String {
 /// What waits for a restart, in a sentence. `None` if nothing does.
 pub fn restart(keys: &[String]) -> Option<String> {
     let names: Vec<&str> = keys.iter().map(|key| known::of(key).map_or(key.as_str(), |known| known.name)).collect();
-    match names.as_slice() {
-        [] => None,
-        [one] => Some(format!("Restart Kith to put the new value of {one} into effect.")),
-        [first @ .., last] => Some(format!("Restart Kith to put the new values of {} and {last} into effect.", first.join(", "))),
-    }
+    let verb = if names.len() == 1 { "Takes" } else { "Take" };
+    (!names.is_empty()).then(|| format!("{verb} effect when Kith starts again: {}.", names.join(", ")))
 }
 
 /// An entry of the audit: what happened, and the particulars.

@@ -112,8 +112,10 @@ fn Shown(name: String, shown: ShowResponse) -> impl IntoView {
                 <summary>{Icon::ChevronRight.view()}"What the file says"<span class="n num">{metadata.len()}</span></summary>
                 <div class="keys" tabindex="0" role="region" aria-label="What the file says">
                     <table><tbody>
-                        {metadata.into_iter().map(|(key, value)| view! {
-                            <tr><th scope="row">{key}</th><td class=value.is_none().then_some("none")>{value.unwrap_or_else(|| "a long list".to_owned())}</td></tr>
+                        {metadata.into_iter().map(|(key, value)| {
+                            let class = value.is_none().then_some("none");
+                            let value = value.unwrap_or_else(|| "a long list".to_owned());
+                            view! { <tr><th scope="row">{key}</th><td class=class>{value}</td></tr> }
                         }).collect_view()}
                     </tbody></table>
                 </div>

@@ -49,17 +49,24 @@ pub fn ConfigRow(known: &'static Known) -> impl IntoView {
 }
 
 /// What is said of a setting that was not just changed.
-fn standing(known: &'static Known, setting: Memo<Option<SettingView>>, read: Read<ConfigView>, reset: Callback<()>) -> AnyView {
+fn standing(
+    known: &'static Known,
+    setting: Memo<Option<SettingView>>,
+    read: Read<ConfigView>,
+    note: RwSignal<Note>,
+    reset: Callback<()>,
+) -> AnyView {
     let Some(now) = setting.get() else { return ().into_any() };
     if let Some(text) = settings::locked(&now) {
         return view! { <p class="said">{Icon::Lock.view()}{text}</p> }.into_any();
     }
     let waits = read.with(|view| view.restart_required.iter().any(|key| key == known.key)).unwrap_or(false);
-    let waiting = waits.then(|| view! { <p class="said wait"><span class="dot ember"></span>"Takes effect after a restart."</p> });
+    let is_told = note.with(|note| matches!(note, Note::Done(_)));
+    let waiting = (waits && !is_told).then(|| view! { <p class="said wait"><span class="dot ember"></span>"Takes effect after a restart."</p> });
     let own = (now.origin == "file").then(|| {
         view! {
             <p class="said">
-                "Changed. "
+                {(!is_told && !waits).then_some("Changed. ")}
                 <button type="button" class="link" aria-label=format!("Reset {} to its default", known.name) on:click=move |_| reset.run(())>
                     "Reset to default"
                 </button>
@@ -99,7 +106,7 @@ fn Known(known: &'static Known, setting: Memo<Option<SettingView>>) -> impl Into
         Ok(value) => put.run(value),
         Err(why) => note.set(Note::Bad(why)),
     });
-    let foot = ViewFn::from(move || standing(known, setting, read, Callback::new(move |()| put.run(Value::Null))));
+    let foot = ViewFn::from(move || standing(known, setting, read, note, Callback::new(move |()| put.run(Value::Null))));
     let field = {
         let id = id.clone();
         match known.kind {

@@ -166,11 +166,19 @@ fn Revoke(key_info: RwSignal<Option<KeyInfo>>, read: Read<KeyList>) -> impl Into
     let client = StoredValue::new(client());
     let toasts = toasts();
     let open = RwSignal::new(false);
-    Effect::new(move || open.set(key_info.with(Option::is_some)));
+    // Each is set only where it differs: they follow each other.
     Effect::new(move || {
-        if !open.get() {
+        let asked = key_info.with(Option::is_some);
+        if asked && !open.get_untracked() {
+            open.set(true);
+        }
+    });
+    Effect::new(move |before: Option<bool>| {
+        let now = open.get();
+        if before == Some(true) && !now {
             key_info.set(None);
         }
+        now
     });
     let revoke = move |_| {
         let Some(key) = key_info.get_untracked() else { return };

@@ -22,7 +22,9 @@ pub fn Row(
     let said = move || match note.get() {
         Note::None => foot.as_ref().map(|foot| foot.run()).into_any(),
         Note::Saving => view! { <p class="said">"Saving"</p> }.into_any(),
-        Note::Done(text) => view! { <p class="said good">{Icon::Check.view()}{text}</p> }.into_any(),
+        Note::Done(text) => {
+            view! { <p class="said good">{Icon::Check.view()}{text}</p>{foot.as_ref().map(|foot| foot.run())} }.into_any()
+        }
         Note::Bad(text) => view! { <p class="said bad">{Icon::Alert.view()}{text}</p> }.into_any(),
     };
     view! {

@@ -66,6 +66,7 @@ fn the_effect_is_told() {
 fn what_the_node_says_of_a_setting_stands_without_its_key() {
     assert_eq!(at_field("api.port", "`api.port`: 0 is no port"), "0 is no port.");
     assert_eq!(at_field("api.port", "the disk is full"), "The disk is full.");
+    assert_eq!(at_field("api.host", "`x` is not an IP address or `localhost`"), "“x” is not an IP address or “localhost”.");
 }
 
 #[test]
@@ -78,8 +79,8 @@ fn only_what_is_stronger_than_the_file_locks() {
 #[test]
 fn what_waits_for_a_restart_is_named() {
     assert_eq!(restart(&[]), None);
-    assert_eq!(restart(&["api.port".to_owned()]).unwrap(), "Restart Kith to put the new value of Port into effect.");
-    assert!(restart(&["api.port".to_owned(), "api.host".to_owned()]).unwrap().contains("Port and Listen on"));
+    assert_eq!(restart(&["api.port".to_owned()]).unwrap(), "Takes effect when Kith starts again: Port.");
+    assert!(restart(&["api.port".to_owned(), "api.host".to_owned()]).unwrap().ends_with("again: Port, Listen on."));
 }
 
 #[test]
