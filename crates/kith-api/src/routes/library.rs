@@ -146,7 +146,7 @@ fn parse_name(text: &str, field: &str) -> Result<ModelName, ApiError> {
         .map_err(|error: kith_types::ModelNameError| ApiError::new(Code::InvalidRequest, error.to_string()).with_field(field))
 }
 
-/// Takes a GGUF file on the node's own disk into the library, or the encoder in a folder of safetensors. Answers lines of progress; the last has `model` or `error`.
+/// Takes a GGUF file on the node's own disk into the library, or the model in a folder of safetensors. Answers lines of progress; the last has `model` or `error`.
 #[utoipa::path(post, path = "/api/v1/models/import", tag = "models", request_body = ImportRequest,
     responses((status = 200, description = "Lines of JSON.", body = ImportProgress, content_type = "application/x-ndjson"),
               (status = 400, description = "A bad name, path or file.")))]
