@@ -17,7 +17,10 @@ mod session;
 mod sign_in;
 mod talk;
 mod toast;
-mod view;
+
+
+// What pages work out lies in the library beside this program, which builds and is tested anywhere.
+use kith_ui_view::view;
 
 fn main() {
     console_error_panic_hook::set_once();

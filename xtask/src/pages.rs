@@ -34,7 +34,7 @@ pub fn build(paths: &Paths, effort: Effort) -> Result<()> {
         Effort::Quick => ("dev", "debug"),
     };
     let mut cargo = toolchain::cargo(paths)?;
-    cargo.args(["--package", "kith-ui", "--profile", profile, "--target", toolchain::TARGET]);
+    cargo.args(["--package", "kith-ui", "--bin", "kith-ui", "--features", "window", "--profile", profile, "--target", toolchain::TARGET]);
     cargo.arg("--target-dir").arg(&target);
     process::run(&mut cargo)?;
     let wasm = target.join(toolchain::TARGET).join(folder).join("kith-ui.wasm");

@@ -52,7 +52,7 @@ pub fn shares(hardware: &Hardware) -> Vec<Share> {
     }
     if memory.model_budget > 0 {
         shares.push(Share {
-            name: "Models in memory",
+            name: "Models",
             percent: percent(memory.models, memory.model_budget),
             figure: format!("{} of {}", format::memory(memory.models), format::memory(memory.model_budget)),
             detail: match memory.models_gpu {

@@ -135,9 +135,19 @@ pub fn fault(message: &str) -> String {
         return format!("{host} cannot be reached. Is this machine online?{}", again.unwrap_or_default());
     }
     if message.contains("needs a token") || message.contains("refuses:") {
-        return format!("{} Some makers ask for a login or for consent at the source first.", words::sentence(message));
+        return format!("{} Some makers ask for a login or for consent at the source first.", told(message));
     }
-    words::sentence(message)
+    told(message)
+}
+
+/// A sentence, whose first word stays as it is where it is a host's name.
+fn told(message: &str) -> String {
+    let first = message.split([':', ' ']).next().unwrap_or_default();
+    let text = words::sentence(message);
+    match text.get(first.len()..) {
+        Some(rest) if first.contains('.') => format!("{first}{rest}"),
+        _ => text,
+    }
 }
 
 /// The name to fetch that was typed, if it is one rather than words to search for.
@@ -225,6 +235,7 @@ mod tests {
         let message = "registry.ollama.ai: cannot be reached: failed to lookup address information; trying again in 4 s";
         assert_eq!(fault(message), "registry.ollama.ai cannot be reached. Is this machine online? Trying again in 4 s.");
         assert_eq!(fault("there is no model `x`"), "There is no model `x`.");
+        assert!(fault("huggingface.co refuses: x needs a token").starts_with("huggingface.co refuses: x needs a token. "));
         let download = Download { retries: 2, ..Download::default() };
         assert_eq!(remark(&download).as_deref(), Some("2 failed tries so far."));
     }

@@ -53,7 +53,7 @@ pub fn Times() -> impl IntoView {
         live.stats.with(|stats| {
             let inference = &stats.as_ref()?.inference;
             let first = activity::within("First token", &inference.first_token);
-            let whole = activity::within("Whole answer", &inference.total);
+            let whole = activity::within("Answer", &inference.total);
             Some((first.into_iter().chain(whole).collect::<Vec<_>>(), inference.total.count))
         })
     });

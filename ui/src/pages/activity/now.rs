@@ -99,7 +99,11 @@ fn Model(name: String, models: Memo<Option<Vec<LoadedModelStats>>>) -> impl Into
             });
         }
     };
-    let label = format!("Unload {name}");
+    let word = move || if is_answering() { "Stop" } else { "Unload" };
+    let label = {
+        let name = name.clone();
+        move || format!("{} {name}", word())
+    };
     view! {
         <li>
             <span class="ic" class:on=is_answering>{Icon::Cube.view()}</span>
@@ -110,7 +114,7 @@ fn Model(name: String, models: Memo<Option<Vec<LoadedModelStats>>>) -> impl Into
             </span>
             <span class="stat num">{told(|model| format::bytes(model.weights_bytes + model.cache_bytes))}</span>
             <button class="btn small" aria-label=label title="Takes it out of memory; its files stay" disabled=move || busy.get() on:click=unload>
-                {move || if is_answering() { "Stop" } else { "Unload" }}
+                {word}
             </button>
         </li>
     }

@@ -219,11 +219,12 @@ fn Row(one: ConversationSummary, id: Memo<Option<String>>, listed: RwSignal<bool
                         on:blur=move |event| if editing.get_untracked() { by_blur(event_target_value(&event)) }/>
                 }.into_any()
             } else {
+                let time = time.clone();
                 view! {
                     <A href=format!("/app/chat/{}", this.get_value()) on:click=move |_| listed.set(false)
                         attr:aria-current=move || here().then_some("page")>
                         <span dir="auto">{shown.get_value().0}{shown.get_value().1.map(|snippet| view! { <small>{snippet}</small> })}</span>
-                        <time class="num">{time.clone()}</time>
+                        <time class="num">{time}</time>
                     </A>
                 }.into_any()
             }}

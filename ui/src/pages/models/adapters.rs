@@ -167,7 +167,7 @@ fn Register(open: RwSignal<bool>, done: Callback<()>) -> impl IntoView {
     };
     view! {
         <Dialog open title="Add an adapter">
-            <form class="form" on:submit=save>
+            <form class="ask-for" on:submit=save>
                 <Field label="File" help="Safetensors as PEFT saves it, or GGUF. The node keeps a copy.">
                     <input class="path" dir="ltr" required spellcheck="false" autocapitalize="off" placeholder="/home/ann/adapters/letters.safetensors" prop:value=move || path.get() on:input:target=move |event| path.set(event.target().value())/>
                 </Field>

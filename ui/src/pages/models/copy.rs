@@ -37,7 +37,7 @@ pub fn CopyDialog(source: RwSignal<Option<String>>) -> impl IntoView {
     };
     view! {
         <Dialog open title="Copy as">
-            <form class="form" on:submit=save>
+            <form class="ask-for" on:submit=save>
                 <Field label="Its second name" help="Both names share the same bytes; nothing is written twice.">
                     <input prop:value=move || name.get() on:input:target=move |event| name.set(event.target().value()) autofocus required aria-invalid=move || fault.with(Option::is_some).to_string()/>
                 </Field>

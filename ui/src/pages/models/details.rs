@@ -85,7 +85,7 @@ fn Shown(name: String, shown: ShowResponse) -> impl IntoView {
     let chat = format!("/app/chat?model={}", part(&name));
     let is_default = shelf.default.with_untracked(|default| default.as_ref() == Some(&name));
     view! {
-        <dl class="facts num">
+        <dl class="about num">
             {fact("Kind", Some(models::kind(&shown.details)))}
             {fact("Parameters", number("general.parameter_count").map(format::count))}
             {fact("Layers", number(&format!("{architecture}.block_count")).map(format::count))}
@@ -110,7 +110,7 @@ fn Shown(name: String, shown: ShowResponse) -> impl IntoView {
             {text("Modelfile", "text", shown.modelfile)}
             <details class="fold">
                 <summary>{Icon::ChevronRight.view()}"What the file says"<span class="n num">{metadata.len()}</span></summary>
-                <div class="keys" tabindex="0" role="region" aria-label="What the file says">
+                <div class="says" tabindex="0" role="region" aria-label="What the file says">
                     <table><tbody>
                         {metadata.into_iter().map(|(key, value)| {
                             let class = value.is_none().then_some("none");

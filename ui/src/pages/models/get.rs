@@ -137,12 +137,12 @@ fn Repository(repository: HubRepository) -> impl IntoView {
             }}
             <div class="do">
                 {first.map(|variant| view! { <Fetch repository=id.get_value() variant primary=true/> })}
-                <button class="btn small" aria-expanded=move || open.get().to_string() aria-controls=list.get_value() aria-label=format!("All variants of {title}") on:click=move |_| open.update(|open| *open = !*open)>
+                <button class="btn small" aria-expanded=move || open.get().to_string() aria-controls=list.get_value() aria-label=format!("{} of {title}", words::plural(count as u64, "variant", "variants")) on:click=move |_| open.update(|open| *open = !*open)>
                     {words::plural(count as u64, "variant", "variants")}{Icon::ChevronDown.view()}
                 </button>
             </div>
             <Show when=move || open.get()>
-                <ul class="variants" id=list.get_value()>
+                <ul class="quants" id=list.get_value()>
                     {variants.get_value().into_iter().enumerate().map(|(at, variant)| view! {
                         <Variant repository=id.get_value() variant is_offered=offered == Some(at)/>
                     }).collect_view()}

@@ -26,7 +26,7 @@ pub fn ImportDialog(open: RwSignal<bool>) -> impl IntoView {
     };
     view! {
         <Dialog open title="From this machine">
-            <form class="form" on:submit=go>
+            <form class="ask-for" on:submit=go>
                 <Field label="File" help="A GGUF file, or a folder with an embedding model's safetensors. It is copied; the original stays.">
                     <input class="path" dir="ltr" required spellcheck="false" autocapitalize="off" placeholder="/home/ann/models/tiny.Q4_K_M.gguf" prop:value=move || path.get() on:input:target=move |event| path.set(event.target().value())/>
                 </Field>

@@ -123,7 +123,7 @@ fn Row(
                     </Menu>
                 }.into_any()
             } else {
-                view! { <button class="btn small" aria-label=format!("Add a key for {title}") on:click=move |_| ask()>"Add key"</button> }.into_any()
+                view! { <button class="btn small" aria-label=format!("Add key for {title}") on:click=move |_| ask()>"Add key"</button> }.into_any()
             }}
             {move || trouble().map(|trouble| view! { <small class="remark bad">{crate::view::words::sentence(&trouble)}</small> })}
         </li>
@@ -188,7 +188,7 @@ fn KeyDialog(provider: RwSignal<Option<ProviderInfo>>, done: Callback<ProviderLi
     };
     view! {
         <Dialog open title>
-            <form class="form" on:submit=save autocomplete="off">
+            <form class="ask-for" on:submit=save autocomplete="off">
                 <Field label="Key" help="Kept sealed on this machine and never shown again.">
                     <input type="password" required autocomplete="off" dir="ltr" prop:value=move || key.get() on:input:target=move |event| key.set(event.target().value())/>
                 </Field>
