@@ -21,13 +21,13 @@ mod sources;
 
 mod config;
 mod conversations;
+mod crash_pull;
 mod edgecoder;
 mod neuroshard;
 mod quiet_hours;
 mod safetensors;
 mod sockets;
 mod updates;
-mod crash_pull;
 
 mod pairing;
 mod vision;

@@ -45,12 +45,21 @@ async fn every_path_of_the_window_gives_its_page_and_the_page_allows_no_stranger
         assert_eq!(headers["x-content-type-options"], "nosniff");
         assert!(!headers.contains_key("content-encoding"), "nobody said that they read brotli");
         let policy = headers["content-security-policy"].to_str().unwrap();
-        for rule in ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "style-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        for rule in [
+            "default-src 'none'",
+            "script-src 'self' 'wasm-unsafe-eval'",
+            "style-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
             assert!(policy.contains(rule), "{policy}");
         }
         assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"));
         let page = answer.text().await.unwrap();
-        assert!(!page.contains("<script>") && !page.contains("style=\"") && !page.contains("onload="), "nothing is written into it");
+        assert!(
+            !page.contains("<script>") && !page.contains("style=\"") && !page.contains("onload="),
+            "nothing is written into it"
+        );
         assert!(!page.contains("http://") && !page.contains("https://"), "nothing comes from elsewhere");
     }
 }
@@ -96,7 +105,8 @@ async fn a_page_of_another_host_does_not_reach_the_window() {
 async fn open_prints_an_address_whose_ticket_is_good_once() {
     let node = node().await;
     let (url, dir) = (node.url.clone(), node.dir.path().to_owned());
-    let printed = tokio::task::spawn_blocking(move || kith_command(&dir).args(["--url", &url, "open", "--print"]).output().unwrap());
+    let printed =
+        tokio::task::spawn_blocking(move || kith_command(&dir).args(["--url", &url, "open", "--print"]).output().unwrap());
     let printed = printed.await.unwrap();
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     let address = String::from_utf8(printed.stdout).unwrap();

@@ -137,7 +137,11 @@ impl Client {
     pub async fn blob(&self, path: &str) -> Result<web_sys::Blob, Problem> {
         let response = send("GET", path, Some(&self.token), None::<&()>, None).await?;
         let promise = response.blob().map_err(|_| Problem::Garbled("it has no body".to_owned()))?;
-        JsFuture::from(promise).await.map_err(|_| Problem::Offline)?.dyn_into().map_err(|_| Problem::Garbled("it is no blob".to_owned()))
+        JsFuture::from(promise)
+            .await
+            .map_err(|_| Problem::Offline)?
+            .dyn_into()
+            .map_err(|_| Problem::Garbled("it is no blob".to_owned()))
     }
 }
 

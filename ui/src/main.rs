@@ -18,7 +18,6 @@ mod sign_in;
 mod talk;
 mod toast;
 
-
 // What pages work out lies in the library beside this program, which builds and is tested anywhere.
 use kith_ui_view::view;
 

@@ -1,12 +1,6 @@
 //! The command palette: everything the window can do, found by a few letters. Ctrl-K, or Cmd-K.
 
-use crate::{
-    dom,
-    icons::Icon,
-    live::live,
-    pages::Place,
-    view::find,
-};
+use crate::{dom, icons::Icon, live::live, pages::Place, view::find};
 use leptos::{ev, html, prelude::*};
 use leptos_router::hooks::use_navigate;
 use std::sync::Arc;

@@ -43,7 +43,9 @@ pub fn SignIn(why: Option<Problem>) -> impl IntoView {
 fn told(problem: &Problem) -> String {
     match problem {
         Problem::Unauthorised => "You were signed out. Open the window again to go on.".to_owned(),
-        Problem::Refused { status: 401, .. } => "That did not work: a wrong password, or a ticket that was used or has expired.".to_owned(),
+        Problem::Refused { status: 401, .. } => {
+            "That did not work: a wrong password, or a ticket that was used or has expired.".to_owned()
+        }
         problem => problem.to_string(),
     }
 }

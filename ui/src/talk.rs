@@ -153,7 +153,8 @@ impl Talk {
         self.title.set(conversation.title);
         self.model.set(conversation.model);
         self.system.set(conversation.system.unwrap_or_default());
-        let options = conversation.options.map(serde_json::Value::Object).and_then(|options| serde_json::from_value(options).ok());
+        let options =
+            conversation.options.map(serde_json::Value::Object).and_then(|options| serde_json::from_value(options).ok());
         self.options.set(options.unwrap_or_default());
         self.messages.set(conversation.messages);
         self.head.set(conversation.head);
@@ -343,7 +344,8 @@ impl Talk {
                 let url = dom::data_url(&blob).await.unwrap_or_default();
                 images.extend(url.split_once("base64,").map(|(_, data)| data.to_owned()));
             }
-            let place = prompt.iter_mut().find(|asked| asked.images.is_none() && asked.content.as_deref() == Some(&message.content));
+            let place =
+                prompt.iter_mut().find(|asked| asked.images.is_none() && asked.content.as_deref() == Some(&message.content));
             if let Some(place) = place {
                 place.images = Some(images);
             }

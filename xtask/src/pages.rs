@@ -34,13 +34,27 @@ pub fn build(paths: &Paths, effort: Effort) -> Result<()> {
         Effort::Quick => ("dev", "debug"),
     };
     let mut cargo = toolchain::cargo(paths)?;
-    cargo.args(["--package", "kith-ui", "--bin", "kith-ui", "--features", "window", "--profile", profile, "--target", toolchain::TARGET]);
+    cargo.args([
+        "--package",
+        "kith-ui",
+        "--bin",
+        "kith-ui",
+        "--features",
+        "window",
+        "--profile",
+        profile,
+        "--target",
+        toolchain::TARGET,
+    ]);
     cargo.arg("--target-dir").arg(&target);
     process::run(&mut cargo)?;
     let wasm = target.join(toolchain::TARGET).join(folder).join("kith-ui.wasm");
     let dist = paths.root.join("ui/dist");
     let sources = paths.root.join("ui");
-    if is_current(&dist, &[&wasm, &sources.join("index.html"), &sources.join("style"), &sources.join("fonts"), &sources.join("static")])? {
+    if is_current(
+        &dist,
+        &[&wasm, &sources.join("index.html"), &sources.join("style"), &sources.join("fonts"), &sources.join("static")],
+    )? {
         return Ok(());
     }
     let bound = target.join("bound");

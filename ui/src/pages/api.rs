@@ -1,6 +1,11 @@
 //! How to point an existing client at this node.
 
-use crate::{dom, icons::Icon, live::live, parts::{Code, CopyButton}};
+use crate::{
+    dom,
+    icons::Icon,
+    live::live,
+    parts::{Code, CopyButton},
+};
 use leptos::prelude::*;
 
 /// A dialect with an example.
@@ -59,11 +64,8 @@ const EXAMPLES: &[Example] = &[
 ];
 
 /// Where each dialect lives.
-const BASES: [(&str, &str, &str); 3] = [
-    ("OpenAI", "/v1", "OPENAI_BASE_URL"),
-    ("Ollama", "", "OLLAMA_HOST"),
-    ("Anthropic", "", "ANTHROPIC_BASE_URL"),
-];
+const BASES: [(&str, &str, &str); 3] =
+    [("OpenAI", "/v1", "OPENAI_BASE_URL"), ("Ollama", "", "OLLAMA_HOST"), ("Anthropic", "", "ANTHROPIC_BASE_URL")];
 
 /// The page.
 #[component]

@@ -55,7 +55,8 @@ pub fn Chat() -> impl IntoView {
     Effect::new(move || {
         let talk = talk.get();
         if talk.model.with(Option::is_none) && !talk.loading.get() {
-            let first = live.models.with(|models| models.as_ref().and_then(|models| models.first()).map(|model| model.name.clone()));
+            let first =
+                live.models.with(|models| models.as_ref().and_then(|models| models.first()).map(|model| model.name.clone()));
             if first.is_some() {
                 talk.model.set(first);
             }

@@ -53,7 +53,8 @@ pub fn Settings() -> impl IntoView {
     let live = live();
     // The configuration may be changed elsewhere too, by the command line or another window.
     Effect::new(move |seen: Option<Option<u64>>| {
-        let newest = live.events.with(|events| events.iter().find(|event| event.kind.starts_with("config.")).map(|event| event.id));
+        let newest =
+            live.events.with(|events| events.iter().find(|event| event.kind.starts_with("config.")).map(|event| event.id));
         if seen.is_some_and(|seen| seen != newest) {
             config.0.again();
         }
@@ -154,10 +155,12 @@ fn Shown(part: Part) -> impl IntoView {
 fn Found(words: RwSignal<String>) -> impl IntoView {
     let config = config::config();
     // Compared by what was found, so that rows stay while more is typed.
-    let found = Memo::new(move |_| words.with(|words| {
-        let (known, spots) = known::search(words);
-        (known.iter().map(|one| one.key).collect::<Vec<_>>(), spots.iter().map(|spot| spot.name).collect::<Vec<_>>())
-    }));
+    let found = Memo::new(move |_| {
+        words.with(|words| {
+            let (known, spots) = known::search(words);
+            (known.iter().map(|one| one.key).collect::<Vec<_>>(), spots.iter().map(|spot| spot.name).collect::<Vec<_>>())
+        })
+    });
     let body = move || {
         let (keys, names) = found.get();
         if keys.is_empty() && names.is_empty() {
@@ -166,21 +169,25 @@ fn Found(words: RwSignal<String>) -> impl IntoView {
             }
             .into_any();
         }
-        let parts = Part::ALL.into_iter().filter_map(|part| {
-            let rows: Vec<_> = keys.iter().filter_map(|key| known::of(key)).filter(|one| one.part == part).collect();
-            let spots: Vec<_> = known::SPOTS.iter().filter(|spot| spot.part == part && names.contains(&spot.name)).collect();
-            let ways = spots.into_iter().map(|spot| view! {
+        let parts =
+            Part::ALL.into_iter().filter_map(|part| {
+                let rows: Vec<_> = keys.iter().filter_map(|key| known::of(key)).filter(|one| one.part == part).collect();
+                let spots: Vec<_> = known::SPOTS.iter().filter(|spot| spot.part == part && names.contains(&spot.name)).collect();
+                let ways = spots.into_iter().map(|spot| view! {
                 <li class="way">
                     <A href=format!("/app/settings/{}", part.slug())>
                         <span class="what"><b>{spot.name}</b><small>{spot.words}</small></span>{Icon::ChevronRight.view()}
                     </A>
                 </li>
             }).collect_view();
-            let has_rows = !rows.is_empty();
-            let any = has_rows || names.iter().any(|name| known::SPOTS.iter().any(|spot| spot.part == part && spot.name == *name));
-            let rows = has_rows.then(|| config.0.view(1, move || rows.iter().map(|known| view! { <ConfigRow known=*known/> }).collect_view()));
-            any.then(|| view! { <Group name=part.name()>{ways}{rows}</Group> })
-        });
+                let has_rows = !rows.is_empty();
+                let any =
+                    has_rows || names.iter().any(|name| known::SPOTS.iter().any(|spot| spot.part == part && spot.name == *name));
+                let rows = has_rows.then(|| {
+                    config.0.view(1, move || rows.iter().map(|known| view! { <ConfigRow known=*known/> }).collect_view())
+                });
+                any.then(|| view! { <Group name=part.name()>{ways}{rows}</Group> })
+            });
         parts.collect_view().into_any()
     };
     view! {

@@ -26,7 +26,12 @@ pub fn CopyButton(
         leptos::task::spawn_local(async move {
             if dom::copy(&text.get_untracked()).await {
                 done.set(true);
-                set_timeout(move || { done.try_set(false); }, SAID);
+                set_timeout(
+                    move || {
+                        done.try_set(false);
+                    },
+                    SAID,
+                );
             } else {
                 toasts.fail("The browser does not let this page use the clipboard.");
             }

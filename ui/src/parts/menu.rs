@@ -23,7 +23,8 @@ pub fn Menu(
         let list = list.map(|list| (0..list.length()).filter_map(|at| list.get(at)?.dyn_into::<HtmlElement>().ok()).collect());
         list.unwrap_or_else(Vec::new)
     };
-    let button = move || root.get_untracked().and_then(|root| root.query_selector("button").ok()??.dyn_into::<HtmlElement>().ok());
+    let button =
+        move || root.get_untracked().and_then(|root| root.query_selector("button").ok()??.dyn_into::<HtmlElement>().ok());
     let step = move |by: isize| {
         let items = items();
         let active = document().active_element();

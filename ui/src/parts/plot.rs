@@ -144,10 +144,14 @@ pub fn Plot(
     };
     let marks = move || {
         let offset = dom::utc_offset_minutes();
-        data.with(|data| (0..MARKS).map(|mark| {
-            let at = last() * mark / MARKS;
-            view! { <span>{format::clock(data.start(at), offset)}</span> }
-        }).collect_view())
+        data.with(|data| {
+            (0..MARKS)
+                .map(|mark| {
+                    let at = last() * mark / MARKS;
+                    view! { <span>{format::clock(data.start(at), offset)}</span> }
+                })
+                .collect_view()
+        })
     };
     view! {
         <figure class="panel graph">

@@ -41,7 +41,12 @@ pub fn Failed(problem: Problem, #[prop(into)] retry: Callback<()>) -> impl IntoV
 #[component]
 pub fn Skeleton(#[prop(default = 3)] rows: usize) -> impl IntoView {
     let shown = RwSignal::new(false);
-    set_timeout(move || { shown.try_set(true); }, PATIENCE);
+    set_timeout(
+        move || {
+            shown.try_set(true);
+        },
+        PATIENCE,
+    );
     view! {
         <Show when=move || shown.get()>
             <div class="skeleton" role="status" aria-label="Loading">

@@ -3,10 +3,7 @@
 pub mod history;
 pub mod told;
 
-use super::{
-    format,
-    words::plural,
-};
+use super::{format, words::plural};
 use kith_wire::system::{Hardware, InferenceStats, Latency, LoadedModelStats};
 
 /// Part of a whole, to be drawn as a bar.

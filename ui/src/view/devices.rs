@@ -155,14 +155,16 @@ pub struct Refusal {
 pub fn refusal(status: u16, code: &str) -> Option<Refusal> {
     const NEW: &str = "On the computer, open Devices, choose Pair a phone and scan the new code.";
     Some(match (status, code) {
-        (_, "TICKET_USED") => {
-            Refusal { title: "This code was used already", text: "Each code pairs one device. On the computer, open Devices and make a new one." }
-        }
+        (_, "TICKET_USED") => Refusal {
+            title: "This code was used already",
+            text: "Each code pairs one device. On the computer, open Devices and make a new one.",
+        },
         (410, _) => Refusal { title: "This code has expired", text: NEW },
         (401, _) => Refusal { title: "This is not the code that is shown", text: NEW },
-        (409, _) => {
-            Refusal { title: "No more devices can be paired", text: "On the computer, open Devices and revoke one that is no longer used." }
-        }
+        (409, _) => Refusal {
+            title: "No more devices can be paired",
+            text: "On the computer, open Devices and revoke one that is no longer used.",
+        },
         _ => return None,
     })
 }

@@ -3,8 +3,7 @@
 /// The places of the names that have all letters of `words` in their order, the best first; all of them, in their order, for no words.
 pub fn best<'a>(words: &str, names: impl Iterator<Item = &'a str>, most: usize) -> Vec<usize> {
     let words: Vec<char> = words.to_lowercase().chars().filter(|c| !c.is_whitespace()).collect();
-    let mut found: Vec<(i32, usize)> =
-        names.enumerate().filter_map(|(at, name)| Some((score(&words, name)?, at))).collect();
+    let mut found: Vec<(i32, usize)> = names.enumerate().filter_map(|(at, name)| Some((score(&words, name)?, at))).collect();
     found.sort_by_key(|(score, at)| (-score, *at));
     found.truncate(most);
     found.into_iter().map(|(_, at)| at).collect()

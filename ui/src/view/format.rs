@@ -10,11 +10,7 @@ pub fn bytes(count: u64) -> String {
         unit += 1;
     }
     let unit_name = UNITS.get(unit).copied().unwrap_or("TB");
-    if unit == 0 || value >= 99.95 {
-        format!("{value:.0} {unit_name}")
-    } else {
-        format!("{} {unit_name}", short(value))
-    }
+    if unit == 0 || value >= 99.95 { format!("{value:.0} {unit_name}") } else { format!("{} {unit_name}", short(value)) }
 }
 
 /// Memory in binary gigabytes, as it is sold: `24 GB`, `0.5 GB`.

@@ -226,7 +226,17 @@ mod tests {
     fn links_lead_to_the_web_and_nowhere_else() {
         assert_eq!(safe_link("https://a.example/b"), Some("https://a.example/b"));
         assert_eq!(safe_link("mailto:a@b.example"), Some("mailto:a@b.example"));
-        for bad in ["javascript:alert(1)", "JaVaScript:x", "data:text/html,x", "vbscript:x", "file:///etc/passwd", "/local", "java\nscript:x", " javascript:x", "kith://join/x"] {
+        for bad in [
+            "javascript:alert(1)",
+            "JaVaScript:x",
+            "data:text/html,x",
+            "vbscript:x",
+            "file:///etc/passwd",
+            "/local",
+            "java\nscript:x",
+            " javascript:x",
+            "kith://join/x",
+        ] {
             assert_eq!(safe_link(bad), None, "{bad}");
         }
         assert_eq!(parse("[a](javascript:alert(1))"), [Node::Around(Kind::Paragraph, vec![text("a")])]);

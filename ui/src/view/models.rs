@@ -122,7 +122,8 @@ pub fn remark(download: &Download) -> Option<String> {
         return Some(fault(error));
     }
     let notice = download.notice.as_deref().map(fault);
-    let tried = (download.retries > 0).then(|| format!("{} so far.", words::plural(download.retries.into(), "failed try", "failed tries")));
+    let tried = (download.retries > 0)
+        .then(|| format!("{} so far.", words::plural(download.retries.into(), "failed try", "failed tries")));
     let parts: Vec<String> = notice.into_iter().chain(tried).collect();
     (!parts.is_empty()).then(|| parts.join(" "))
 }

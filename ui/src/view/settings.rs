@@ -22,16 +22,8 @@ pub enum Part {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::General,
-        Self::Answers,
-        Self::Sources,
-        Self::Access,
-        Self::Network,
-        Self::Updates,
-        Self::Diagnostics,
-        Self::About,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::General, Self::Answers, Self::Sources, Self::Access, Self::Network, Self::Updates, Self::Diagnostics, Self::About];
 
     /// What it is called.
     pub const fn name(self) -> &'static str {

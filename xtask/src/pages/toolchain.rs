@@ -24,7 +24,8 @@ pub fn cargo(paths: &Paths) -> Result<Command> {
         setup::web_assembly()?;
     }
     let asked = |what: &[&str]| process::text_of(Command::new("rustc").args(what));
-    let bin = Path::new(&asked(&["--print", "sysroot"])?).join("lib/rustlib").join(asked(&["--print", "host-tuple"])?).join("bin");
+    let bin =
+        Path::new(&asked(&["--print", "sysroot"])?).join("lib/rustlib").join(asked(&["--print", "host-tuple"])?).join("bin");
     let linker = bin.join("rust-lld");
     let linker = linker.to_str().context("the compiler's folder has a name that is no text")?;
     cargo.env("RUSTC", rustc).env("RUSTC_BOOTSTRAP", "1").env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);

@@ -121,7 +121,10 @@ impl Installer {
     pub fn install(self, needs: &[Need]) -> Result<()> {
         let packages: Vec<&str> = needs.iter().flat_map(|need| self.packages(*need)).copied().collect();
         let rights = if self == Self::Apt && !packages.is_empty() { Rights::here() } else { None };
-        if (!packages.is_empty() || needs.contains(&Need::WebAssembly)) && rights.is_none() || self == Self::Unknown || self == Self::Brew {
+        if (!packages.is_empty() || needs.contains(&Need::WebAssembly)) && rights.is_none()
+            || self == Self::Unknown
+            || self == Self::Brew
+        {
             bail!("this machine lacks something; type this, then try again:\n  {}", self.advice(needs).join("\n  "));
         }
         if needs.contains(&Need::RustComponents) {

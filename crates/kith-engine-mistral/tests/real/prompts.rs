@@ -49,7 +49,11 @@ async fn an_answer_fills_the_window_to_its_last_token() {
 #[tokio::test]
 async fn an_empty_prompt_and_unknown_tokens_are_refused() {
     let Some(model) = model().await else { return };
-    for input in [Input::Tokens(vec![]), Input::Tokens(vec![5, 49_152]), Input::Text { text: String::new(), add_special: true, images: Vec::new() }] {
+    for input in [
+        Input::Tokens(vec![]),
+        Input::Tokens(vec![5, 49_152]),
+        Input::Text { text: String::new(), add_special: true, images: Vec::new() },
+    ] {
         let error = answer(&model, GenerateRequest { input, ..greedy("", 5) }).await.unwrap_err();
         assert!(matches!(error, EngineError::Invalid { field: "input", .. }), "{error:?}");
     }

@@ -38,13 +38,7 @@ struct Attempts<'a> {
 }
 
 /// Fetches the file, for which there is `room`, and verifies it. `place` is its number among the item's files.
-pub async fn fetch(
-    inner: &Inner,
-    progress: &Progress,
-    wanted: &Wanted,
-    room: Room,
-    place: usize,
-) -> Result<Put, SourceError> {
+pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted, room: Room, place: usize) -> Result<Put, SourceError> {
     let expect = wanted.expect;
     let mut attempts = Attempts { inner, progress, wanted, room, expect, place, etag: None, continued: false, came: 0 };
     let (mut tries, mut afresh) = (Tries::default(), false);

@@ -37,7 +37,8 @@ pub fn Events() -> impl IntoView {
         let (now, offset) = (dom::now_ms(), dom::utc_offset_minutes());
         lines.with(|lines| {
             let shown: Vec<_> = lines.iter().take(shown.get()).cloned().collect();
-            let groups = shown.chunk_by(|one, other| format::period(one.at_ms, now, offset) == format::period(other.at_ms, now, offset));
+            let groups =
+                shown.chunk_by(|one, other| format::period(one.at_ms, now, offset) == format::period(other.at_ms, now, offset));
             groups
                 .map(|group| {
                     let period = group.first().map(|one| format::period(one.at_ms, now, offset)).unwrap_or_default();
@@ -66,7 +67,9 @@ pub fn Events() -> impl IntoView {
         }
         State::Reading if lines.with(Vec::is_empty) => view! { <Skeleton rows=4/> }.into_any(),
         _ if lines.with(Vec::is_empty) => view! { <p class="hint">"Nothing has happened yet."</p> }.into_any(),
-        State::Failed(problem) => view! { <p class="hint bad">{format!("Older events could not be read. {problem}")}</p> }.into_any(),
+        State::Failed(problem) => {
+            view! { <p class="hint bad">{format!("Older events could not be read. {problem}")}</p> }.into_any()
+        }
         _ => ().into_any(),
     };
     view! {

@@ -44,15 +44,19 @@ pub fn Graphs() -> impl IntoView {
     if let Ok(every) = every {
         on_cleanup(move || every.clear());
     }
-    let state = Memo::new(move |_| history.with(|history| match history {
-        None => None,
-        Some(Ok(_)) => Some(Ok(())),
-        Some(Err(problem)) => Some(Err(problem.clone())),
-    }));
+    let state = Memo::new(move |_| {
+        history.with(|history| match history {
+            None => None,
+            Some(Ok(_)) => Some(Ok(())),
+            Some(Err(problem)) => Some(Err(problem.clone())),
+        })
+    });
     let plot = move |draw: fn(&[MetricsPoint], Steps) -> PlotData| {
         Memo::new(move |_| {
             let steps = Steps::until(now.get(), span.get());
-            history.with(|history| draw(history.as_ref().and_then(|history| history.as_ref().ok()).map_or(&[], Vec::as_slice), steps))
+            history.with(|history| {
+                draw(history.as_ref().and_then(|history| history.as_ref().ok()).map_or(&[], Vec::as_slice), steps)
+            })
         })
     };
     view! {
@@ -144,7 +148,8 @@ fn latency(points: &[MetricsPoint], steps: Steps) -> PlotData {
 }
 
 fn machine(points: &[MetricsPoint], steps: Steps) -> PlotData {
-    let line = |name, values, mean: Option<f64>| PlotLine { name, values, summary: mean.map_or_else(|| "–".to_owned(), percent) };
+    let line =
+        |name, values, mean: Option<f64>| PlotLine { name, values, summary: mean.map_or_else(|| "–".to_owned(), percent) };
     let lines = [
         line("processor", steps.means(points, |point| point.cpu_percent), steps.mean(points, |point| point.cpu_percent)),
         line("memory", steps.means(points, history::memory_percent), steps.mean(points, history::memory_percent)),

@@ -60,7 +60,11 @@ pub fn Times() -> impl IntoView {
     let tokens = move || {
         live.stats.with(|stats| {
             let inference = &stats.as_ref()?.inference;
-            Some(format!("{} read, {} written", format::count(inference.prompt_tokens), format::count(inference.completion_tokens)))
+            Some(format!(
+                "{} read, {} written",
+                format::count(inference.prompt_tokens),
+                format::count(inference.completion_tokens)
+            ))
         })
     };
     view! {

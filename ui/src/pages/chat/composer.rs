@@ -83,7 +83,8 @@ pub fn Composer(talk: Signal<Talk>) -> impl IntoView {
                         if sees.is_ok_and(|shown| shown.capabilities.iter().any(|one| one == "vision")) {
                             draft.update(|draft| draft.images.push(image));
                         } else {
-                            toasts.fail(format!("{} does not see pictures. Choose a model that does.", model.unwrap_or_default()));
+                            toasts
+                                .fail(format!("{} does not see pictures. Choose a model that does.", model.unwrap_or_default()));
                         }
                     }
                     Ok(_) => toasts.fail("That is more than one message can carry."),
@@ -110,7 +111,11 @@ pub fn Composer(talk: Signal<Talk>) -> impl IntoView {
         let text = data.get_data("text/plain").unwrap_or_default();
         if text.len() as f64 > LARGEST_TEXT {
             event.prevent_default();
-            toasts.fail(format!("That text has {}. A message can carry {}.", format::bytes(text.len() as u64), format::bytes(LARGEST_TEXT as u64)));
+            toasts.fail(format!(
+                "That text has {}. A message can carry {}.",
+                format::bytes(text.len() as u64),
+                format::bytes(LARGEST_TEXT as u64)
+            ));
         } else if text.len() > LONG_PASTE {
             event.prevent_default();
             draft.update(|draft| {
@@ -187,22 +192,32 @@ fn Carried(draft: RwSignal<Draft>) -> impl IntoView {
         draft.with(|now| {
             let pictures = now.images.iter().enumerate().map(|(at, image)| {
                 let name = image.name.clone().unwrap_or_else(|| "Picture".to_owned());
-                let remove = move |_| draft.update(|draft| { draft.images.remove(at); });
+                let remove = move |_| {
+                    draft.update(|draft| {
+                        draft.images.remove(at);
+                    })
+                };
                 view! {
                     <span class="chip">
                         <img class="tiny" src=image.data.clone().unwrap_or_default() alt=""/>{name.clone()}
                         <button aria-label=format!("Remove {name}") on:click=remove>{Icon::Close.view()}</button>
                     </span>
-                }.into_any()
+                }
+                .into_any()
             });
             let files = now.files.iter().enumerate().map(|(at, file)| {
-                let remove = move |_| draft.update(|draft| { draft.files.remove(at); });
+                let remove = move |_| {
+                    draft.update(|draft| {
+                        draft.files.remove(at);
+                    })
+                };
                 view! {
                     <span class="chip">
                         {Icon::File.view()}{file.name.clone()}<small class="num">{format::bytes(file.text.len() as u64)}</small>
                         <button aria-label=format!("Remove {}", file.name) on:click=remove>{Icon::Close.view()}</button>
                     </span>
-                }.into_any()
+                }
+                .into_any()
             });
             let all: Vec<AnyView> = pictures.chain(files).collect();
             (!all.is_empty()).then(|| view! { <div class="attached">{all}</div> })

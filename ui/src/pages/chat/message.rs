@@ -121,8 +121,11 @@ fn Editor(said: String, send: Callback<String>, cancel: Callback<()>) -> impl In
 fn Answer(message: Signal<ConversationMessage>, talk: Signal<Talk>) -> impl IntoView {
     let client = client();
     let text = Signal::derive(move || message.with(|message| message.content.clone()));
-    let writing = Memo::new(move |_| talk.get().writing.with(|writing| message.with(|message| writing.as_deref() == Some(message.id.as_str()))));
-    let thought = Memo::new(move |_| message.with(|message| message.reasoning.clone()).filter(|thought| !thought.trim().is_empty()));
+    let writing = Memo::new(move |_| {
+        talk.get().writing.with(|writing| message.with(|message| writing.as_deref() == Some(message.id.as_str())))
+    });
+    let thought =
+        Memo::new(move |_| message.with(|message| message.reasoning.clone()).filter(|thought| !thought.trim().is_empty()));
     let thinking = move || writing.get() && text.with(String::is_empty);
     let retry = move |_| {
         if let Some(question) = message.with_untracked(|message| message.parent.clone()) {

@@ -1,13 +1,6 @@
 //! Which model answers: those of the library, what they take, and whether they are in memory.
 
-use crate::{
-    dom,
-    icons::Icon,
-    live::live,
-    session::client,
-    talk::Talk,
-    view::format,
-};
+use crate::{dom, icons::Icon, live::live, session::client, talk::Talk, view::format};
 use kith_wire::{conversations::ConversationUpdate, providers::ProviderModels};
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
@@ -55,20 +48,34 @@ pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
         let choose = choose.clone();
         move || {
             let models = live.models.get().unwrap_or_default();
-            models.into_iter().map(|one| {
-                let (name, choose) = (one.name.clone(), choose.clone());
-                let fits = budget().is_none_or(|budget| one.size <= budget);
-                let detail = format!("{} · {} · {}", one.details.parameter_size, one.details.quantization_level, format::bytes(one.size));
-                let state = if loaded(&one.name) { "in memory" } else if fits { "" } else { "too large" };
-                let here = model().as_deref() == Some(one.name.as_str());
-                view! {
-                    <button role="menuitemradio" aria-checked=here.to_string() on:click=move |_| choose(name.clone())>
-                        <span class=if loaded(&one.name) { "dot" } else { "dot away" }></span>
-                        <span class="what"><b>{one.name.clone()}</b><small class="num">{detail}</small></span>
-                        <small>{state}</small>
-                    </button>
-                }
-            }).collect_view()
+            models
+                .into_iter()
+                .map(|one| {
+                    let (name, choose) = (one.name.clone(), choose.clone());
+                    let fits = budget().is_none_or(|budget| one.size <= budget);
+                    let detail = format!(
+                        "{} · {} · {}",
+                        one.details.parameter_size,
+                        one.details.quantization_level,
+                        format::bytes(one.size)
+                    );
+                    let state = if loaded(&one.name) {
+                        "in memory"
+                    } else if fits {
+                        ""
+                    } else {
+                        "too large"
+                    };
+                    let here = model().as_deref() == Some(one.name.as_str());
+                    view! {
+                        <button role="menuitemradio" aria-checked=here.to_string() on:click=move |_| choose(name.clone())>
+                            <span class=if loaded(&one.name) { "dot" } else { "dot away" }></span>
+                            <span class="what"><b>{one.name.clone()}</b><small class="num">{detail}</small></span>
+                            <small>{state}</small>
+                        </button>
+                    }
+                })
+                .collect_view()
         }
     };
     let away = move || {

@@ -117,7 +117,10 @@ pub fn OptionsPanel(talk: Signal<Talk>, open: RwSignal<bool>) -> impl IntoView {
         let talk = talk.get_untracked();
         let system = Some(talk.system.get_untracked()).filter(|system| !system.trim().is_empty());
         let options = options_map(&talk.options.get_untracked());
-        talk.update(&client, ConversationUpdate { system: Some(system), options: Some(options), ..ConversationUpdate::default() });
+        talk.update(
+            &client,
+            ConversationUpdate { system: Some(system), options: Some(options), ..ConversationUpdate::default() },
+        );
     });
     // What was set is kept when the panel is closed, however that is done.
     Effect::new(move |was: Option<bool>| {

@@ -102,10 +102,12 @@ fn Entry(id: String, talk: Signal<Talk>, branch: Memo<Vec<ConversationMessage>>)
         let now = branch.with(|branch| branch.iter().find(|message| message.id == id).cloned());
         now.or_else(|| before.cloned().flatten())
     });
-    move || message.with(Option::is_some).then(|| {
-        let message = Signal::derive(move || message.get().unwrap_or_else(blank));
-        view! { <Message message talk/> }
-    })
+    move || {
+        message.with(Option::is_some).then(|| {
+            let message = Signal::derive(move || message.get().unwrap_or_else(blank));
+            view! { <Message message talk/> }
+        })
+    }
 }
 
 /// In the place of a message that is gone, for the moment until its element goes.

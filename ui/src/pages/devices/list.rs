@@ -77,9 +77,8 @@ fn Paired(
     renaming: RwSignal<Option<(String, String)>>,
     revoking: RwSignal<Option<(String, String)>>,
 ) -> impl IntoView {
-    let device = Memo::new(move |_| {
-        known.list.with(|list| list.as_ref()?.devices.iter().find(|device| device.id == id).cloned())
-    });
+    let device =
+        Memo::new(move |_| known.list.with(|list| list.as_ref()?.devices.iter().find(|device| device.id == id).cloned()));
     let of = move |tell: fn(&DeviceInfo) -> String| move || device.with(|device| device.as_ref().map(tell));
     let kind = device.with_untracked(|device| device.as_ref().map(|device| device.kind)).unwrap_or_default();
     let came = move || {

@@ -1,15 +1,7 @@
 //! The panel with the code that a phone scans, and what became of it.
 
 use super::Known;
-use crate::{
-    dom,
-    http::Client,
-    icons::Icon,
-    parts::CopyButton,
-    session::client,
-    toast::toasts,
-    view::devices,
-};
+use crate::{dom, http::Client, icons::Icon, parts::CopyButton, session::client, toast::toasts, view::devices};
 use kith_wire::system::{PairingInvitation, PairingStage, PairingStatus};
 use leptos::{html, prelude::*};
 use std::time::Duration;
@@ -113,7 +105,9 @@ pub fn Panel(pairing: Pairing) -> impl IntoView {
     let element = NodeRef::<html::Aside>::new();
     Effect::new(move || {
         if let Some(element) = element.get() {
-            request_animation_frame(move || { let _ = element.focus(); });
+            request_animation_frame(move || {
+                let _ = element.focus();
+            });
         }
     });
     let now = RwSignal::new(dom::now_ms());
@@ -122,7 +116,10 @@ pub fn Panel(pairing: Pairing) -> impl IntoView {
         let client = client.clone();
         set_interval_with_handle(
             move || {
-                if pairing.status.with_untracked(|status| status.as_ref().is_some_and(|status| status.state == PairingStage::Waiting)) {
+                if pairing
+                    .status
+                    .with_untracked(|status| status.as_ref().is_some_and(|status| status.state == PairingStage::Waiting))
+                {
                     pairing.read(&client);
                 }
             },
@@ -138,7 +135,9 @@ pub fn Panel(pairing: Pairing) -> impl IntoView {
     let stage = Memo::new(move |_| {
         let expires = pairing.status.with(|status| status.as_ref()?.expires_at_ms);
         match pairing.stage() {
-            PairingStage::Waiting if expires.is_some_and(|expires| devices::left(expires.ms(), now.get()).is_none()) => PairingStage::Expired,
+            PairingStage::Waiting if expires.is_some_and(|expires| devices::left(expires.ms(), now.get()).is_none()) => {
+                PairingStage::Expired
+            }
             stage => stage,
         }
     });
@@ -147,7 +146,10 @@ pub fn Panel(pairing: Pairing) -> impl IntoView {
         devices::left(expires.ms(), now.get())
     };
     let who = move || {
-        pairing.status.with(|status| status.as_ref()?.device.as_ref().map(|device| device.name.clone())).unwrap_or_else(|| "The device".to_owned())
+        pairing
+            .status
+            .with(|status| status.as_ref()?.device.as_ref().map(|device| device.name.clone()))
+            .unwrap_or_else(|| "The device".to_owned())
     };
     let (again, cancel) = (client.clone(), client);
     let ended = move |icon: Icon, class: &'static str, title: String, text: &'static str| {
@@ -183,8 +185,12 @@ pub fn Panel(pairing: Pairing) -> impl IntoView {
             }
             .into_any()
         }
-        PairingStage::Used => ended(Icon::Check, "ic on", format!("{} is paired", who()), "It is in the list now and can chat right away."),
-        PairingStage::Expired => ended(Icon::Alert, "ic", "The code has expired".to_owned(), "Nobody scanned it within five minutes."),
+        PairingStage::Used => {
+            ended(Icon::Check, "ic on", format!("{} is paired", who()), "It is in the list now and can chat right away.")
+        }
+        PairingStage::Expired => {
+            ended(Icon::Alert, "ic", "The code has expired".to_owned(), "Nobody scanned it within five minutes.")
+        }
         PairingStage::Guessed => ended(
             Icon::Alert,
             "ic warning",

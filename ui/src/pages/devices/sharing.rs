@@ -16,7 +16,8 @@ use leptos::prelude::*;
 pub fn Sharing(known: Known) -> impl IntoView {
     let (client, toasts) = (client(), toasts());
     let busy = RwSignal::new(false);
-    let listener = Memo::new(move |_| known.list.with(|list| list.as_ref().map(|list| list.listener.clone()).unwrap_or_default()));
+    let listener =
+        Memo::new(move |_| known.list.with(|list| list.as_ref().map(|list| list.listener.clone()).unwrap_or_default()));
     let state = Memo::new(move |_| listener.with(State::of));
     let print = Memo::new(move |_| listener.with(|listener| listener.fingerprint.clone()));
     let pause = move |_| {

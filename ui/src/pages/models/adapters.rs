@@ -43,7 +43,9 @@ pub fn Adapters() -> impl IntoView {
     let toasts = toasts();
     let remove = Callback::new(move |adapter: AdapterInfo| {
         let (client, id) = (client.get_value(), adapter.id.clone());
-        leaving.update(|all| { all.insert(id.clone()); });
+        leaving.update(|all| {
+            all.insert(id.clone());
+        });
         let taken_back = Arc::new(AtomicBool::new(false));
         let undo = {
             let (taken_back, id) = (Arc::clone(&taken_back), id.clone());
@@ -58,7 +60,9 @@ pub fn Adapters() -> impl IntoView {
                 return;
             }
             leptos::task::spawn_local(async move {
-                if let Err(problem) = client.call::<RemovedAdapter>("DELETE", &format!("/api/admin/adapters/{}", part(&id)), &()).await {
+                if let Err(problem) =
+                    client.call::<RemovedAdapter>("DELETE", &format!("/api/admin/adapters/{}", part(&id)), &()).await
+                {
                     toasts.fail(problem);
                 }
                 let answer = client.get::<AdapterList>("/api/admin/adapters").await;
@@ -82,7 +86,8 @@ pub fn Adapters() -> impl IntoView {
                 view! {
                     <div class="above"><p>"A request asks for one by its id, as lora_adapter."</p>{add()}</div>
                     <ul class="rows shelf">{all.into_iter().map(|adapter| view! { <Row adapter remove/> }).collect_view()}</ul>
-                }.into_any()
+                }
+                .into_any()
             }
         }
     };
@@ -129,12 +134,16 @@ fn Register(open: RwSignal<bool>, done: Callback<()>) -> impl IntoView {
     let client = StoredValue::new(client());
     let (path, base, name) = (RwSignal::new(String::new()), RwSignal::new(String::new()), RwSignal::new(String::new()));
     let (fault, busy, browsing) = (RwSignal::new(None::<String>), RwSignal::new(false), RwSignal::new(false));
-    let bases = move || live.models.with(|all| {
-        let own = all.iter().flatten().filter(|model| !models::is_remote(model));
-        own.map(|model| model.name.clone()).collect::<Vec<_>>()
-    });
+    let bases = move || {
+        live.models.with(|all| {
+            let own = all.iter().flatten().filter(|model| !models::is_remote(model));
+            own.map(|model| model.name.clone()).collect::<Vec<_>>()
+        })
+    };
     Effect::new(move || {
-        if base.with(String::is_empty) && let Some(first) = bases().into_iter().next() {
+        if base.with(String::is_empty)
+            && let Some(first) = bases().into_iter().next()
+        {
             base.set(first);
         }
     });
@@ -161,7 +170,9 @@ fn Register(open: RwSignal<bool>, done: Callback<()>) -> impl IntoView {
                     toasts.say(format!("{} is ready", registered.adapter.name));
                     done.try_run(());
                 }
-                Err(problem) => { fault.try_set(Some(problem.to_string())); }
+                Err(problem) => {
+                    fault.try_set(Some(problem.to_string()));
+                }
             }
         });
     };

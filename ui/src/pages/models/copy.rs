@@ -31,7 +31,9 @@ pub fn CopyDialog(source: RwSignal<Option<String>>) -> impl IntoView {
                     open.try_set(false);
                     toasts.say(format!("It is called {to} as well"));
                 }
-                Err(problem) => { fault.try_set(Some(problem.to_string())); }
+                Err(problem) => {
+                    fault.try_set(Some(problem.to_string()));
+                }
             }
         });
     };

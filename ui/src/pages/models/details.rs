@@ -58,19 +58,24 @@ fn fact(name: &'static str, value: Option<String>) -> Option<impl IntoView> {
 
 /// A text that unfolds.
 fn text(name: &'static str, language: &'static str, text: String) -> Option<impl IntoView> {
-    (!text.trim().is_empty()).then(|| view! {
-        <details class="fold"><summary>{Icon::ChevronRight.view()}{name}</summary><Code language code=text/></details>
+    (!text.trim().is_empty()).then(|| {
+        view! {
+            <details class="fold"><summary>{Icon::ChevronRight.view()}{name}</summary><Code language code=text/></details>
+        }
     })
 }
 
 #[component]
 fn Shown(name: String, shown: ShowResponse) -> impl IntoView {
     let (live, shelf) = (live(), shelf());
-    let summary: Option<ModelSummary> = live.models.with_untracked(|all| all.iter().flatten().find(|model| model.name == name).cloned());
+    let summary: Option<ModelSummary> =
+        live.models.with_untracked(|all| all.iter().flatten().find(|model| model.name == name).cloned());
     let running = live.running.with_untracked(|all| all.iter().find(|model| model.name == name).cloned());
     let size = summary.as_ref().map(|summary| summary.size);
     let memory = match (&running, size) {
-        (Some(running), _) => Some(format!("{} now, context {}", format::memory(running.size), format::count(running.context_length.into()))),
+        (Some(running), _) => {
+            Some(format!("{} now, context {}", format::memory(running.size), format::count(running.context_length.into())))
+        }
         (None, Some(size)) => Some(format!("about {} when loaded", format::memory(needs(size)))),
         (None, None) => None,
     };
@@ -80,7 +85,12 @@ fn Shown(name: String, shown: ShowResponse) -> impl IntoView {
     let licence = shown.license.clone();
     let is_short = licence.lines().count() == 1 && licence.chars().count() < 60;
     let abilities = models::abilities(&shown.capabilities);
-    let metadata: Vec<_> = shown.model_info.iter().filter(|(key, _)| *key != "tokenizer.chat_template").map(|(key, value)| (key.clone(), models::value(value))).collect();
+    let metadata: Vec<_> = shown
+        .model_info
+        .iter()
+        .filter(|(key, _)| *key != "tokenizer.chat_template")
+        .map(|(key, value)| (key.clone(), models::value(value)))
+        .collect();
     let changed = js_sys::Date::parse(&shown.modified_at) as i64;
     let chat = format!("/app/chat?model={}", part(&name));
     let is_default = shelf.default.with_untracked(|default| default.as_ref() == Some(&name));

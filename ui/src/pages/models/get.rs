@@ -59,7 +59,8 @@ pub fn Get() -> impl IntoView {
         }
     };
     let retry = move || ask(text.get_untracked());
-    let results = move || match search.get() {
+    let results = move || {
+        match search.get() {
         Search::Idle => view! {
             <Empty icon=Icon::Search title="Find a model" text="Search the Hugging Face hub for models in GGUF, or type a name such as qwen2.5:0.5b or hf.co/user/repository.">
                 {BEGINNINGS.into_iter().map(|words| view! {
@@ -79,6 +80,7 @@ pub fn Get() -> impl IntoView {
         Search::Found(found) => view! {
             <ul class="rows shelf found">{found.into_iter().map(|repository| view! { <Repository repository/> }).collect_view()}</ul>
         }.into_any(),
+    }
     };
     view! {
         <form class="omni" role="search" on:submit=go>
@@ -111,11 +113,16 @@ fn Repository(repository: HubRepository) -> impl IntoView {
     let count = repository.variants.len();
     let (title, maker) = models::split(&repository.repo_id);
     let (title, maker) = (title.to_owned(), maker.unwrap_or_default().to_owned());
-    let liked = format!("{} · {}", words::plural(repository.downloads, "download", "downloads"), words::plural(repository.likes, "like", "likes"));
+    let liked = format!(
+        "{} · {}",
+        words::plural(repository.downloads, "download", "downloads"),
+        words::plural(repository.likes, "like", "likes")
+    );
     let smallest = repository.variants.iter().map(|variant| variant.size_bytes).min().unwrap_or_default();
     let variants = StoredValue::new(repository.variants);
     let id = StoredValue::new(repository.repo_id);
-    let budget = move || live.stats.with(|stats| stats.as_ref().map(|stats| stats.hardware.memory.model_budget)).unwrap_or_default();
+    let budget =
+        move || live.stats.with(|stats| stats.as_ref().map(|stats| stats.hardware.memory.model_budget)).unwrap_or_default();
     let first = offered.and_then(|at| variants.with_value(|all| all.get(at).cloned()));
     let list = StoredValue::new(format!("variants-{}", id.get_value().replace('/', "-")));
     view! {

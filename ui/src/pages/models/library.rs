@@ -80,7 +80,11 @@ pub fn Library() -> impl IntoView {
 fn Room() -> impl IntoView {
     let live = live();
     let memory = move || live.stats.with(|stats| stats.as_ref().map(|stats| stats.hardware.memory.clone()));
-    let disk = move || live.stats.with(|stats| stats.as_ref().map(|stats| (stats.models_bytes, stats.hardware.disk.as_ref().map(|disk| disk.available))));
+    let disk = move || {
+        live.stats.with(|stats| {
+            stats.as_ref().map(|stats| (stats.models_bytes, stats.hardware.disk.as_ref().map(|disk| disk.available)))
+        })
+    };
     view! {
         <dl class="room num">
             <div>
@@ -110,7 +114,8 @@ fn state(shelf: Shelf, model: &ModelSummary, running: Option<&RunningModel>) -> 
     if let Some(running) = running {
         let held = format!("In memory, {}", format::memory(running.size));
         let gpu = if running.size_vram > 0 { format!(", {} on GPU", format::memory(running.size_vram)) } else { String::new() };
-        let until = Shelf::leaves_in(&running.expires_at).map_or_else(|| ", kept".to_owned(), |left| format!(", {} left", format::duration_ms(left)));
+        let until = Shelf::leaves_in(&running.expires_at)
+            .map_or_else(|| ", kept".to_owned(), |left| format!(", {} left", format::duration_ms(left)));
         return ("dot", format!("{held}{gpu}{until}"));
     }
     match shelf.fit(model.size) {
@@ -138,7 +143,8 @@ fn Row(model: ModelSummary, details: RwSignal<Option<String>>, copied: RwSignal<
     let below = move || {
         let facts = name.with_value(|name| shelf.facts.with(|all| all.get(name).cloned())).unwrap_or_default();
         let context = facts.context.map(|context| format!("{} tokens", format::count(context)));
-        let all = place.clone().into_iter().chain([kind.clone()]).chain(context).chain(facts.abilities.into_iter().map(str::to_owned));
+        let all =
+            place.clone().into_iter().chain([kind.clone()]).chain(context).chain(facts.abilities.into_iter().map(str::to_owned));
         all.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
     };
     let size = format::bytes(model.size);

@@ -23,7 +23,9 @@ pub fn Providers() -> impl IntoView {
     let list = RwSignal::new(None::<Result<Vec<ProviderInfo>, Problem>>);
     let signs = RwSignal::new(Vec::<ProviderHealth>::new());
     let (testing, asked) = (RwSignal::new(false), RwSignal::new(None::<ProviderInfo>));
-    let take = move |answer: Result<ProviderList, Problem>| { list.try_set(Some(answer.map(|list| list.providers))); };
+    let take = move |answer: Result<ProviderList, Problem>| {
+        list.try_set(Some(answer.map(|list| list.providers)));
+    };
     let read = move || {
         let client = client.get_value();
         leptos::task::spawn_local(async move { take(client.get(PATH).await) });
@@ -34,7 +36,9 @@ pub fn Providers() -> impl IntoView {
         testing.set(true);
         leptos::task::spawn_local(async move {
             match client.get::<ProviderHealthList>("/api/admin/provider-health").await {
-                Ok(answer) => { signs.try_set(answer.providers); }
+                Ok(answer) => {
+                    signs.try_set(answer.providers);
+                }
                 Err(problem) => toasts.fail(problem),
             }
             testing.try_set(false);
@@ -62,7 +66,8 @@ pub fn Providers() -> impl IntoView {
                 <ul class="rows shelf">
                     {all.into_iter().map(|provider| view! { <Row provider signs testing asked test forget/> }).collect_view()}
                 </ul>
-            }.into_any()
+            }
+            .into_any()
         }
     };
     view! {
@@ -165,13 +170,18 @@ fn KeyDialog(provider: RwSignal<Option<ProviderInfo>>, done: Callback<ProviderLi
             clear();
         }
     });
-    let title = Signal::derive(move || provider.with(|one| one.as_ref().map(|one| format!("Key for {}", one.title)).unwrap_or_default()));
+    let title =
+        Signal::derive(move || provider.with(|one| one.as_ref().map(|one| format!("Key for {}", one.title)).unwrap_or_default()));
     let save = move |event: leptos::ev::SubmitEvent| {
         event.prevent_default();
         let Some(one) = provider.get_untracked() else { return };
         let (client, address) = (client.get_value(), address.get_untracked().trim().to_owned());
         let key = key.get_untracked().trim().to_owned();
-        let body = if address.is_empty() { json!({ one.name: key }) } else { json!({ one.name: { "api_key": key, "base_url": address } }) };
+        let body = if address.is_empty() {
+            json!({ one.name: key })
+        } else {
+            json!({ one.name: { "api_key": key, "base_url": address } })
+        };
         busy.set(true);
         leptos::task::spawn_local(async move {
             let answer = client.call::<ProviderList>("PUT", PATH, &body).await;
@@ -182,7 +192,9 @@ fn KeyDialog(provider: RwSignal<Option<ProviderInfo>>, done: Callback<ProviderLi
                     toasts.say(format!("{} has a key", one.title));
                     done.try_run(answer);
                 }
-                Err(problem) => { fault.try_set(Some(problem.to_string())); }
+                Err(problem) => {
+                    fault.try_set(Some(problem.to_string()));
+                }
             }
         });
     };

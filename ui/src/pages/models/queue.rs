@@ -80,10 +80,16 @@ fn Coming(download: Signal<Download>) -> impl IntoView {
     let (title, place) = models::split(&name);
     let (title, place) = (title.to_owned(), place.map(str::to_owned));
     let remark = move || download.with(models::remark);
-    let figures = move || progress.with(|progress| {
-        let percent = progress.percent.filter(|_| !is_broken_off.get()).map(|percent| format!("{percent:.0} %"));
-        [Some(progress.figures.clone()).filter(|figures| !figures.is_empty()), percent].into_iter().flatten().collect::<Vec<_>>().join(" · ")
-    });
+    let figures = move || {
+        progress.with(|progress| {
+            let percent = progress.percent.filter(|_| !is_broken_off.get()).map(|percent| format!("{percent:.0} %"));
+            [Some(progress.figures.clone()).filter(|figures| !figures.is_empty()), percent]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" · ")
+        })
+    };
     let state = move || (if is_broken_off.get() { "dot bad" } else { "dot ember" }, progress.with(|progress| progress.state));
     let retry = {
         let name = name.clone();
@@ -91,7 +97,9 @@ fn Coming(download: Signal<Download>) -> impl IntoView {
     };
     let dismiss = move |_| {
         let end = download.with_untracked(end_of);
-        shelf.dismissed.update(|all| { all.insert(end); });
+        shelf.dismissed.update(|all| {
+            all.insert(end);
+        });
     };
     let cancel = move |_| shelf.cancel(download.with_untracked(|download| download.model_id.clone()));
     let bar = Signal::derive(move || progress.with(|progress| progress.percent));

@@ -136,7 +136,8 @@ impl Shelf {
                 }
                 let asked = ShowRequest { model: Some(name.clone()), ..ShowRequest::default() };
                 let Ok(shown) = client.post::<ShowResponse>("/api/show", &asked).await else { continue };
-                let facts = Facts { context: models::context(&shown.model_info), abilities: models::abilities(&shown.capabilities) };
+                let facts =
+                    Facts { context: models::context(&shown.model_info), abilities: models::abilities(&shown.capabilities) };
                 self.facts.try_update(|all| all.insert(name, facts));
             }
         });
@@ -233,7 +234,12 @@ impl Shelf {
                 }
                 live.read_models(&client);
                 self.facts.try_update(|facts| facts.remove(&name));
-                set_timeout(move || { self.leaving.try_update(|leaving| leaving.remove(&name)); }, Duration::from_secs(2));
+                set_timeout(
+                    move || {
+                        self.leaving.try_update(|leaving| leaving.remove(&name));
+                    },
+                    Duration::from_secs(2),
+                );
             });
         };
         set_timeout(act, SECOND_THOUGHTS);
@@ -264,7 +270,9 @@ impl Shelf {
             let outcome = work.await;
             self.busy.try_update(|busy| busy.remove(&key));
             match outcome {
-                Ok(answer) if answer.status == "already_local" => self.toasts.say(format!("{} is in the library already", answer.model)),
+                Ok(answer) if answer.status == "already_local" => {
+                    self.toasts.say(format!("{} is in the library already", answer.model))
+                }
                 Ok(_) => {}
                 Err(Problem::Refused { message, .. }) => self.toasts.fail(models::fault(&message)),
                 Err(problem) => self.toasts.fail(problem),
@@ -293,7 +301,8 @@ impl Shelf {
         self.import.set(Some(Import { name: name.clone(), progress: ImportProgress::default() }));
         leptos::task::spawn_local(async move {
             let Ok(controller) = web_sys::AbortController::new() else { return };
-            let asked = kith_wire::system::ImportRequest { path, name: name.clone(), template: None, system: None, parameters: None };
+            let asked =
+                kith_wire::system::ImportRequest { path, name: name.clone(), template: None, system: None, parameters: None };
             let show = |progress: ImportProgress| {
                 self.import.try_update(|import| *import = Some(Import { name: name.clone(), progress }));
             };
@@ -305,9 +314,14 @@ impl Shelf {
                 })
                 .await;
             if let Err(problem) = outcome {
-                show(ImportProgress { status: "failed".to_owned(), error: Some(problem.to_string()), ..ImportProgress::default() });
+                show(ImportProgress {
+                    status: "failed".to_owned(),
+                    error: Some(problem.to_string()),
+                    ..ImportProgress::default()
+                });
             }
-            let is_done = self.import.try_with_untracked(|import| import.as_ref().is_some_and(|import| import.progress.model.is_some()));
+            let is_done =
+                self.import.try_with_untracked(|import| import.as_ref().is_some_and(|import| import.progress.model.is_some()));
             if is_done == Some(true) {
                 self.import.try_set(None);
                 self.toasts.say(format!("{name} is in the library"));

@@ -1,7 +1,11 @@
 //! What runs here, as a list that can be copied into a report.
 
 use super::read::Read;
-use crate::{live::live, parts::CopyButton, view::{format, words}};
+use crate::{
+    live::live,
+    parts::CopyButton,
+    view::{format, words},
+};
 use kith_wire::{ollama::VersionResponse, system::SystemStatus};
 use leptos::prelude::*;
 
@@ -37,7 +41,10 @@ pub fn About() -> impl IntoView {
         status.with(|status| {
             lines.push(("Node id", status.peer_id.clone()));
             lines.push(("Listens at", status.listen_addrs.join(", ")));
-            lines.push(("Secrets locked by", if status.at_rest.provider == "keyring" { "System keyring" } else { "A file with the data" }.to_owned()));
+            lines.push((
+                "Secrets locked by",
+                if status.at_rest.provider == "keyring" { "System keyring" } else { "A file with the data" }.to_owned(),
+            ));
         });
         lines
     });

@@ -62,7 +62,8 @@ fn standing(
     }
     let waits = read.with(|view| view.restart_required.iter().any(|key| key == known.key)).unwrap_or(false);
     let is_told = note.with(|note| matches!(note, Note::Done(_)));
-    let waiting = (waits && !is_told).then(|| view! { <p class="said wait"><span class="dot ember"></span>"Takes effect after a restart."</p> });
+    let waiting = (waits && !is_told)
+        .then(|| view! { <p class="said wait"><span class="dot ember"></span>"Takes effect after a restart."</p> });
     let own = (now.origin == "file").then(|| {
         view! {
             <p class="said">
@@ -119,7 +120,8 @@ fn Known(known: &'static Known, setting: Memo<Option<SettingView>>) -> impl Into
             }
             Kind::Memory => view! { <Entry id value=text commit=type_in note unit="GB" short=true disabled=locked/> }.into_any(),
             Kind::Word(offered) => {
-                let offered: Vec<(String, String)> = offered.iter().map(|(word, name)| ((*word).into(), (*name).into())).collect();
+                let offered: Vec<(String, String)> =
+                    offered.iter().map(|(word, name)| ((*word).into(), (*name).into())).collect();
                 view! { <Choice id value=text offered=Signal::stored(offered) commit=type_in disabled=locked/> }.into_any()
             }
             Kind::Time(offered) => {
@@ -180,7 +182,8 @@ fn Secret(
             }
             .into_any()
         } else {
-            view! { <Entry id value=Signal::stored(String::new()) commit note hint="Not set" secret=true disabled=locked/> }.into_any()
+            view! { <Entry id value=Signal::stored(String::new()) commit note hint="Not set" secret=true disabled=locked/> }
+                .into_any()
         }
     }
 }

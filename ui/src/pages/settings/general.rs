@@ -6,7 +6,12 @@ use super::{
     row::{Choice, Entry, Group, Row, Saver},
     theme::Theme,
 };
-use crate::{http::Problem, parts::Switch, session::client, view::{settings::Part, words}};
+use crate::{
+    http::Problem,
+    parts::Switch,
+    session::client,
+    view::{settings::Part, words},
+};
 use kith_wire::system::{ProfileBody, ProfileUpdate, SettingsBody, SettingsUpdate};
 use leptos::prelude::*;
 

@@ -192,7 +192,8 @@ fn Revoke(key_info: RwSignal<Option<KeyInfo>>, read: Read<KeyList>) -> impl Into
             read.again();
         });
     };
-    let title = Signal::derive(move || key_info.with(|key| key.as_ref().map(|key| format!("Revoke {}?", key.name)).unwrap_or_default()));
+    let title =
+        Signal::derive(move || key_info.with(|key| key.as_ref().map(|key| format!("Revoke {}?", key.name)).unwrap_or_default()));
     view! {
         <Dialog open title>
             <p>"What uses this key is refused from now on. This cannot be undone."</p>

@@ -1,6 +1,11 @@
 //! A row of settings: a name, a line of help, a control, and what the last change did. Fields that save when they are left.
 
-use crate::{http::Problem, icons::Icon, toast::{Toasts, toasts}, view::settings::Note};
+use crate::{
+    http::Problem,
+    icons::Icon,
+    toast::{Toasts, toasts},
+    view::settings::Note,
+};
 use leptos::{ev, prelude::*};
 use std::future::Future;
 

@@ -6,7 +6,8 @@ use leptos::prelude::*;
 
 /// Where the choice lies between two visits.
 const KEPT: &str = "kith.theme";
-const THEMES: [(&str, &str, Icon); 3] = [("", "System", Icon::Laptop), ("light", "Light", Icon::Sun), ("dark", "Dark", Icon::Moon)];
+const THEMES: [(&str, &str, Icon); 3] =
+    [("", "System", Icon::Laptop), ("light", "Light", Icon::Sun), ("dark", "Dark", Icon::Moon)];
 
 /// The choice that was kept, before anything is drawn.
 pub fn apply_kept_theme() {

@@ -65,7 +65,9 @@ pub fn Updates() -> impl IntoView {
         Stage::Asking => ("dot away", "Asking the feed.".to_owned()),
         Stage::NotConfigured => ("dot away", "No feed is set, so Kith cannot ask. Set one below.".to_owned()),
         Stage::UpToDate => ("dot", "Up to date.".to_owned()),
-        Stage::There(found) => ("dot ember", format!("Version {} is there, {} to fetch.", found.latest_version, format::bytes(found.size))),
+        Stage::There(found) => {
+            ("dot ember", format!("Version {} is there, {} to fetch.", found.latest_version, format::bytes(found.size)))
+        }
         Stage::Fetching(found) => ("dot", format!("Fetching version {}, {}.", found.latest_version, format::bytes(found.size))),
         Stage::Ready(ready) => ("dot ember", format!("Version {} is checked and ready. The next start takes it.", ready.version)),
         Stage::Failed(problem) => ("dot bad", problem.to_string()),

@@ -62,9 +62,9 @@ pub fn tell(events: &[Happened], records: &[Happened]) -> Vec<Told> {
     let mut all: Vec<&Happened> = events.iter().collect();
     // A record is written when its event is told, a moment apart at most.
     let known = |record: &Happened| {
-        events.iter().any(|event| {
-            event.kind == record.kind && event.at_ms.abs_diff(record.at_ms) < 2_000 && event.data == record.data
-        })
+        events
+            .iter()
+            .any(|event| event.kind == record.kind && event.at_ms.abs_diff(record.at_ms) < 2_000 && event.data == record.data)
     };
     all.extend(records.iter().filter(|record| !known(record)));
     all.sort_by_key(|one| std::cmp::Reverse(one.at_ms));
@@ -119,7 +119,9 @@ fn line(event: &Happened, group: &[&Happened]) -> Option<Told> {
         "model.removed" => (Model, Plain, format!("{} was removed", model()), String::new()),
         "model.default" => (Model, Plain, format!("{} is the default now", model()), String::new()),
         "models.pruned" => (Model, Plain, "Unused models were removed".to_owned(), String::new()),
-        "adapter.registered" => (Model, Plain, format!("Adapter {} was added", text("adapter")), format!("for {}", text("model"))),
+        "adapter.registered" => {
+            (Model, Plain, format!("Adapter {} was added", text("adapter")), format!("for {}", text("model")))
+        }
         "adapter.removed" => (Model, Plain, format!("Adapter {} was removed", text("adapter")), String::new()),
         "access.login" => (Access, Plain, "Somebody signed in with the password".to_owned(), from()),
         "access.login_failed" => (Access, Warning, times("A wrong password was tried"), from()),
@@ -133,7 +135,9 @@ fn line(event: &Happened, group: &[&Happened]) -> Option<Told> {
         }
         "access.revoked" => (Access, Plain, "A key or session was revoked".to_owned(), text("id").to_owned()),
         "access.denied" => (Access, Warning, times("A request without a good key was refused"), from()),
-        "access.rate_limited" => (Access, Warning, "A client asked too often and was slowed down".to_owned(), text("by").to_owned()),
+        "access.rate_limited" => {
+            (Access, Warning, "A client asked too often and was slowed down".to_owned(), text("by").to_owned())
+        }
         "guard.foreign" => (Access, Warning, times("A request from another web page was refused"), from()),
         "device.paired" => (Device, Plain, format!("{} was paired", named("A device")), from()),
         "device.revoked" => (Device, Plain, format!("{} was revoked", named("A device")), String::new()),

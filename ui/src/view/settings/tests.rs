@@ -53,8 +53,12 @@ fn a_change_names_its_table() {
 
 #[test]
 fn the_effect_is_told() {
-    let mut applied =
-        ConfigApplied { status: "ok".to_owned(), applied: vec!["api.hosts".to_owned()], restart_required: vec![], overridden: vec![] };
+    let mut applied = ConfigApplied {
+        status: "ok".to_owned(),
+        applied: vec!["api.hosts".to_owned()],
+        restart_required: vec![],
+        overridden: vec![],
+    };
     assert_eq!(effect("api.hosts", &applied), "Saved. It is in effect now.");
     applied.restart_required.push("api.port".to_owned());
     assert_eq!(effect("api.port", &applied), "Saved. It takes effect after a restart.");
