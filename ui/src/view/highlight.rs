@@ -5,12 +5,19 @@
 /// What a stretch of code is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
+    /// What has no colour.
     Plain,
+    /// A word of the language.
     Keyword,
+    /// The name of a type.
     Type,
+    /// The name of what is called.
     Call,
+    /// A string or a character.
     Text,
+    /// A number.
     Number,
+    /// What the language passes over.
     Comment,
 }
 

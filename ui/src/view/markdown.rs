@@ -33,20 +33,29 @@ pub enum Node {
 /// What stands around other nodes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
+    /// A paragraph.
     Paragraph,
     /// A heading, 1 to 6.
     Heading(u8),
+    /// A block quote.
     Quote,
     /// A list; numbered ones begin with this number.
     List(Option<u64>),
+    /// An item of a list.
     Item,
+    /// Stressed words.
     Emphasis,
+    /// Strongly stressed words.
     Strong,
+    /// Words struck out.
     Strike,
     /// A link to an address that may be opened.
     Link(String),
+    /// A table.
     Table,
+    /// The head row of a table.
     Head,
+    /// A row of a table.
     Row,
     /// A cell, with its figures to the right or not.
     Cell {

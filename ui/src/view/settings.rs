@@ -10,13 +10,21 @@ use serde_json::{Map, Value, json};
 /// A page of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
+    /// The name of the node and how it shows itself.
     General,
+    /// How models run.
     Answers,
+    /// Where models come from.
     Sources,
+    /// Keys and who may do what.
     Access,
+    /// Where the node listens.
     Network,
+    /// Newer versions of Kith.
     Updates,
+    /// What helps to find a fault.
     Diagnostics,
+    /// What this is.
     About,
 }
 

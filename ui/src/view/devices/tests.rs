@@ -1,3 +1,4 @@
+//! What the devices page says of phones and codes.
 use super::*;
 use kith_types::Timestamp;
 

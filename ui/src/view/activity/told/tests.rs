@@ -1,3 +1,4 @@
+//! What events of the activity page are told as.
 use super::*;
 use serde_json::json;
 
