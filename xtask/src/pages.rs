@@ -57,7 +57,7 @@ pub fn build(paths: &Paths, effort: Effort) -> Result<()> {
     )? {
         return Ok(());
     }
-    let bound = target.join("bound");
+    let bound = target.join("bound").join(folder);
     bind(&wasm, &bound)?;
     let size = assemble::assemble(&sources, &bound, &dist, effort)?;
     if effort == Effort::Small && size > MOST_WASM {

@@ -7,7 +7,7 @@ pub fn sentence(text: &str) -> String {
     let Some(first) = letters.next() else { return String::new() };
     // What begins with code or a name stays as it is.
     let mut out: String = if first.is_lowercase() { first.to_uppercase().chain(letters).collect() } else { text.to_owned() };
-    if !out.ends_with(['.', '?', ':', ')', '`']) {
+    if !out.ends_with(['.', '?', ':', ')']) {
         out.push('.');
     }
     out

@@ -15,6 +15,8 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 pub fn cargo(paths: &Paths) -> Result<Command> {
     let mut cargo = check::cargo(paths);
     cargo.arg("build");
+    // Leptos: views of one type for all components, which saves a seventh of the bytes.
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", "--cfg erase_components").env_remove("RUSTFLAGS");
     if has_target()? || add_target()? {
         return Ok(cargo);
     }
