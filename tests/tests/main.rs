@@ -32,3 +32,11 @@ mod updates;
 mod pairing;
 mod vision;
 mod window;
+
+#[cfg(target_os = "linux")]
+mod browser;
+#[cfg(target_os = "linux")]
+mod desktop;
+mod documents;
+#[cfg(target_os = "linux")]
+mod phone;

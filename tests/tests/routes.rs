@@ -176,6 +176,7 @@ async fn the_table_and_the_document_are_the_specification_so_far() {
         ("GET", "/api/v1/conversations/{id}/messages/{message}"),
         ("PUT", "/api/v1/conversations/{id}/messages/{message}"),
         ("GET", "/api/v1/conversations/{id}/images/{digest}"),
+        ("POST", "/api/v1/documents/text"),
         ("GET", "/api/v1/devices"),
         ("PATCH", "/api/v1/devices/{id}"),
         ("DELETE", "/api/v1/devices/{id}"),

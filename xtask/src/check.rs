@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::paths::Paths;
 use crate::tidy::{self, source};
-use crate::{pages, process, setup};
+use crate::{icons, pages, process, setup};
 
 /// One set of features and one profile for every command: `-p` would choose other features and compile anew.
 const WHOLE: [&str; 2] = ["--workspace", "--all-targets"];
@@ -50,6 +50,7 @@ pub fn build(paths: &Paths) -> Command {
 pub fn run(paths: &Paths) -> Result<()> {
     let ready = step("setup", || setup::everything(paths))?;
     step("pages", || pages::build(paths, pages::Effort::Small))?;
+    step("icons", || icons::build(paths))?;
     step("format", || process::run(cargo(paths).args(["fmt", "--all", "--check"])))?;
     step("tidy", || tidy::run(&paths.root))?;
     step("clippy", || process::run(cargo(paths).arg("clippy").args(WHOLE).args(["--", "-D", "warnings"])))?;

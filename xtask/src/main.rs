@@ -2,8 +2,10 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command for a person at a terminal speaks by printing")]
 
 mod bench;
+mod bundle;
 mod check;
 mod http;
+mod icons;
 mod model;
 mod pages;
 mod paths;
@@ -23,10 +25,13 @@ cargo xtask COMMAND
 
   setup                     install what is missing on this machine, and the default model
   run [--headless] [--once] [--data-dir D] [--port N] [--prompt TEXT]
-                            build, start the node, show one streamed answer; Ctrl-C stops it
+                            build, open the app (the node alone with --headless), show one
+                            streamed answer; Ctrl-C stops it
   test                      everything CI needs: format, house rules, clippy, build, tests
   tidy                      the house rules alone
   pages [--quick]           build the window's pages alone; --quick for looking at a change
+  bundle [--debug]          make this system's installers; --debug packs what tests build
+  icons                     draw the icons of the app and the tray, every size
   bench NAME [--write]      measure; --write puts the figures into docs/benchmarks.md
                             inference    speed beside llama.cpp, streams, start, memory
                             reads        cheap reads at 500 requests a second
@@ -70,6 +75,11 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             };
             no_arguments(rest)?;
             pages::build(&Paths::find()?, effort)
+        }
+        "bundle" => bundle::run(&Paths::find()?, bundle::Wishes::parse(rest)?),
+        "icons" => {
+            no_arguments(rest)?;
+            icons::build(&Paths::find()?)
         }
         "bench" => bench::run(&Paths::find()?, rest),
         "help" | "--help" | "-h" => {

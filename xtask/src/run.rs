@@ -1,20 +1,25 @@
 //! `run`: from a checkout to a streamed answer of the real model, with nothing but the product's own command line.
 
+use std::env;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::paths::Paths;
-use crate::{check, model, pages, process, setup};
+use crate::{check, icons, model, pages, process, setup};
 
 /// What a small model answers well and shortly.
 const PROMPT: &str = "Why is the sky blue? Answer in two sentences.";
 
 /// The longest answer shown, in tokens.
 const MOST_TOKENS: &str = "128";
+
+/// How long the app may take until its node answers.
+const STARTING: Duration = Duration::from_secs(60);
 
 /// How long a stopping node may take for its own work before it is ended.
 const STOPPING: Duration = Duration::from_secs(15);
@@ -62,10 +67,13 @@ impl Wishes {
 pub fn run(paths: &Paths, wishes: &Wishes) -> Result<()> {
     let file = setup::for_running(paths)?;
     pages::build(paths, pages::Effort::Small)?;
+    icons::build(paths)?;
     process::run(&mut check::build(paths))?;
 
+    let windowed = !wishes.headless && has_display(|name| env::var_os(name));
     let (node, url) = match running_url(paths, wishes) {
         Some(url) => (None, url),
+        None if windowed => Node::start_app(paths, wishes).map(|(node, url)| (Some(node), url))?,
         None => Node::start(paths, wishes).map(|(node, url)| (Some(node), url))?,
     };
     if !in_library(paths, wishes)? {
@@ -74,9 +82,9 @@ pub fn run(paths: &Paths, wishes: &Wishes) -> Result<()> {
     println!("Kith answers at {url}");
     if !wishes.headless {
         println!("point your client there; OpenAI's dialect lives below {url}/v1");
-        // Without a browser (a server, a container) the window waits for one: everything else works.
-        if !process::succeeds(kith(paths, wishes).arg("open")) {
-            println!("no browser could be opened; `kith open --print` prints the window's address");
+        // Without a screen (a server, a container) the window waits for a browser: everything else works.
+        if !windowed && !process::succeeds(kith(paths, wishes).arg("open")) {
+            println!("no window could be opened; `kith open --print` prints its address");
         }
     }
     let prompt = wishes.prompt.as_deref().unwrap_or(PROMPT);
@@ -95,6 +103,10 @@ pub fn run(paths: &Paths, wishes: &Wishes) -> Result<()> {
             println!("the node runs until Ctrl-C");
             node.wait()
         }
+        None if windowed && !wishes.once => {
+            println!("the node was running before and goes on; the app runs until Ctrl-C");
+            process::run(&mut app(paths, wishes))
+        }
         None => {
             println!("the node was running before and goes on");
             Ok(())
@@ -111,6 +123,25 @@ fn kith(paths: &Paths, wishes: &Wishes) -> Command {
         command.args(["--data-dir", folder]);
     }
     command
+}
+
+/// The app for the wished data folder.
+fn app(paths: &Paths, wishes: &Wishes) -> Command {
+    let mut command = Command::new(paths.built("kith-desktop"));
+    command.current_dir(&paths.root);
+    if let Some(folder) = &wishes.data_dir {
+        command.args(["--data-dir", folder]);
+    }
+    if let Some(port) = &wishes.port {
+        command.env("KITH_PORT", port);
+    }
+    command
+}
+
+/// Whether a window can be shown.
+fn has_display(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    cfg!(any(windows, target_os = "macos"))
+        || ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|name| variable(name).is_some_and(|value| !value.is_empty()))
 }
 
 /// Where the node of the data folder listens, if one runs.
@@ -152,6 +183,20 @@ impl Node {
         }
         eprintln!("$ {}", process::shown(&command));
         Self::spawn(&mut command)
+    }
+
+    /// Starts the app, which brings a node.
+    fn start_app(paths: &Paths, wishes: &Wishes) -> Result<(Self, String)> {
+        let mut command = app(paths, wishes);
+        eprintln!("$ {}", process::shown(&command));
+        let process = command.stdin(Stdio::null()).spawn().context("could not start the app")?;
+        let mut node = Self { process };
+        let found = process::poll(STARTING, Duration::from_millis(200), || {
+            let ended = node.process.try_wait().ok().flatten().map(|status| Err(anyhow!("the app ended ({status})")));
+            ended.or_else(|| running_url(paths, wishes).map(Ok))
+        });
+        let url = found.context("the app's node did not answer in time")??;
+        Ok((node, url))
     }
 
     /// Starts `kith serve` as given and reads its one line: the node and its URL.

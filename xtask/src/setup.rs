@@ -51,6 +51,7 @@ pub fn web_assembly() -> Result<()> {
 /// What building, running and testing needs.
 pub fn everything(paths: &Paths) -> Result<Ready> {
     tools::install_missing(&tools::Scope { python: !python::has_clients(paths), lints: true })?;
+    tools::install_browsers();
     nextest::install_missing()?;
     let python = python::with_clients(paths)?;
     let javascript = javascript::with_clients(paths)?;

@@ -5,6 +5,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
+use axum::body::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kith_types::Code;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -39,6 +40,14 @@ async fn read<T: DeserializeOwned>(request: Request, limit: usize, lenient: bool
     if !fits {
         return Err(ApiError::new(Code::UnsupportedMediaType, "the body must be JSON with `Content-Type: application/json`"));
     }
+    parse(&collect(request, limit).await?)
+}
+
+/// The whole body, as it is; at most `limit` bytes, which must arrive within [`BODY_TIMEOUT`].
+///
+/// # Errors
+/// It is larger, too slow, or breaks off.
+pub async fn collect(request: Request, limit: usize) -> Result<Bytes, ApiError> {
     let too_large = || ApiError::new(Code::BodyTooLarge, format!("the body is larger than {limit} bytes"));
     let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|n| n.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|n| n > limit as u64) {
@@ -46,12 +55,11 @@ async fn read<T: DeserializeOwned>(request: Request, limit: usize, lenient: bool
     }
     let slow = |_| ApiError::new(Code::InvalidRequest, format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs()));
     let body = tokio::time::timeout(BODY_TIMEOUT, Limited::new(request.into_body(), limit).collect());
-    let bytes = match body.await.map_err(slow)? {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return Err(too_large()),
-        Err(_) => return Err(ApiError::new(Code::InvalidRequest, "the body broke off")),
-    };
-    parse(&bytes)
+    match body.await.map_err(slow)? {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(_) => Err(ApiError::new(Code::InvalidRequest, "the body broke off")),
+    }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {

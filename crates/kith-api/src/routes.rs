@@ -38,6 +38,7 @@ mod settings;
 mod window;
 
 mod devices;
+mod documents;
 
 pub(crate) use system::process_memory;
 
@@ -212,6 +213,7 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::User, Std, routes!(conversation_messages::add))
         .add(Level::User, Std, routes!(conversation_messages::get, conversation_messages::put))
         .add(Level::User, Std, routes!(conversation_messages::image))
+        .add(Level::User, Inf, routes!(documents::text))
         .add(Level::User, Std, routes!(devices::list))
         .add(Level::Admin, Adm, routes!(devices::rename, devices::revoke))
         .add(Level::Admin, Adm, routes!(devices::invite, devices::withdraw))

@@ -3,7 +3,9 @@
 mod config;
 mod edit;
 mod live_config;
+mod log;
 mod node;
+mod place;
 mod ports;
 mod probe;
 mod provider_keys;
@@ -16,8 +18,11 @@ mod update;
 mod lan;
 
 pub use config::{Config, ConfigError, DEFAULT_PORT, Environment, Overrides, Provenance, environment};
+pub use kith_api::configuration::{Release, Staged, UpdateRefusal, Updates};
 pub use kith_models::modelfile;
+pub use log::{Aloud, Log, LogError, start_log};
 pub use node::{Node, StartError, build_info, machine_memory};
+pub use place::{default_data_dir, make_private};
 pub use record::NodeRecord;
 pub use schedule::{Allowance, Schedule};
 pub use update::{UpdateConfig, take_staged};

@@ -12,7 +12,7 @@ use crate::{
 };
 use fs4::fs_std::FileExt;
 use kith_access::{Access, AccessConfig, AccessError, AccessParts, AdminTokenFile};
-use kith_api::{App, AppParts, BuildInfo, Settings};
+use kith_api::{App, AppParts, BuildInfo, Settings, configuration::Updates};
 use kith_blobs::{BlobError, Blobs};
 use kith_conversations::{Conversations, ConversationsError, ConversationsParts};
 use kith_engine::Engine;
@@ -128,11 +128,7 @@ pub fn machine_memory() -> u64 {
 
 /// Makes the data folder if need be, readable by its owner alone.
 pub(crate) fn make_private_folder(path: &Path) -> Result<(), StartError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| StartError::Folder { path: path.to_owned(), error })
+    crate::place::make_private(path).map_err(|error| StartError::Folder { path: path.to_owned(), error })
 }
 
 /// Holds the folder for this process; the system lets go of it even when the process is killed.
@@ -160,6 +156,10 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
     Ok(listeners)
 }
 
+fn usual_engines() -> Vec<Arc<dyn Engine>> {
+    vec![Arc::new(MistralEngine::new()), Arc::new(EncoderEngine::new())]
+}
+
 /// A node that runs until it is stopped or dropped.
 pub struct Node {
     url: String,
@@ -184,7 +184,7 @@ pub struct Node {
 impl Node {
     /// Starts a node with mistral.rs as its engine, and one for encoders.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_with(config, vec![Arc::new(MistralEngine::new()), Arc::new(EncoderEngine::new())]).await
+        Self::start_with(config, usual_engines()).await
     }
 
     /// Starts a node with these engines, the preferred one first.
@@ -192,8 +192,22 @@ impl Node {
         Self::start_by(config, engines, Arc::new(SystemClock)).await
     }
 
+    /// Starts a node in a program that brings its own newer versions.
+    pub async fn start_within(config: Config, updates: Arc<dyn Updates>) -> Result<Self, StartError> {
+        Self::start_whole(config, usual_engines(), Arc::new(SystemClock), Some(updates)).await
+    }
+
     /// Starts a node that goes by this clock.
     pub async fn start_by(config: Config, engines: Vec<Arc<dyn Engine>>, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::start_whole(config, engines, clock, None).await
+    }
+
+    async fn start_whole(
+        config: Config,
+        engines: Vec<Arc<dyn Engine>>,
+        clock: Arc<dyn Clock>,
+        updates: Option<Arc<dyn Updates>>,
+    ) -> Result<Self, StartError> {
         make_private_folder(&config.data_dir)?;
         let lock = lock_folder(&config.data_dir)?;
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
@@ -341,7 +355,8 @@ impl Node {
             system: Arc::clone(&system),
             configuration: live.clone(),
             window: Arc::new(crate::ports::BuiltPages),
-            updates: Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version)),
+            updates: updates
+                .unwrap_or_else(|| Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version))),
             conversations: Arc::clone(&conversations),
             lan,
         });

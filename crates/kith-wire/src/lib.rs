@@ -6,6 +6,7 @@
 
 pub mod anthropic;
 pub mod conversations;
+pub mod documents;
 pub mod edgecoder;
 mod keep_alive;
 pub mod models;

@@ -135,11 +135,8 @@ fn last_words(log: &str) -> Option<String> {
 
 /// Makes the folder `path` if need be, open to its owner alone.
 pub fn make_private(path: &Path) -> Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|error| CliError::local(format_args!("cannot make the folder {}", path.display()), error))
+    kith_node::make_private(path)
+        .map_err(|error| CliError::local(format_args!("cannot make the folder {}", path.display()), error))
 }
 
 /// The text of a file, or its first 64 KiB; `None` if it cannot be read.
@@ -151,18 +148,7 @@ fn read_small(path: &Path) -> Option<String> {
 
 /// The platform's folder for a program's files, under the names that `var` looks up.
 pub fn default_data_dir(var: impl Fn(&str) -> Option<PathBuf>) -> Result<PathBuf> {
-    let found = if cfg!(windows) {
-        var("APPDATA").map(|dir| dir.join("Kith"))
-    } else if cfg!(target_os = "macos") {
-        var("HOME").map(|home| home.join("Library").join("Application Support").join("Kith"))
-    } else {
-        var("XDG_DATA_HOME")
-            // The XDG specification has relative paths ignored.
-            .filter(|dir| dir.is_absolute())
-            .or_else(|| var("HOME").map(|home| home.join(".local").join("share")))
-            .map(|dir| dir.join("kith"))
-    };
-    found.ok_or_else(|| {
+    kith_node::default_data_dir(var).ok_or_else(|| {
         CliError::Usage("there is no home directory: say where the node keeps its files with --data-dir".to_owned())
     })
 }
@@ -185,17 +171,6 @@ mod tests {
         assert!(find(dir).await.unwrap().is_none());
     }
 
-    #[cfg(unix)]
-    #[test]
-    fn a_data_directory_is_open_to_its_owner_alone() {
-        use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::tempdir().unwrap();
-        let dir = folder.path().join("a").join("b");
-        make_private(&dir).unwrap();
-        make_private(&dir).unwrap();
-        assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
-    }
-
     #[test]
     fn a_failed_start_is_told_in_the_nodes_own_words() {
         assert_eq!(last_words("WARN x\nerror: port 4343 is taken\n\n").as_deref(), Some("port 4343 is taken"));
@@ -212,18 +187,5 @@ mod tests {
         assert!(admin_token(dir).is_none());
         fs::write(dir.join("admin.token"), "secret\n").unwrap();
         assert!(matches!(admin_token(dir), Some(Credential::Admin(token)) if token == "secret"));
-    }
-
-    #[cfg(all(unix, not(target_os = "macos")))]
-    #[test]
-    fn the_data_directory_follows_xdg() {
-        let with = |xdg: Option<&str>, home: Option<&str>| {
-            let (xdg, home) = (xdg.map(PathBuf::from), home.map(PathBuf::from));
-            default_data_dir(move |name| if name == "HOME" { home.clone() } else { xdg.clone() }).ok()
-        };
-        assert_eq!(with(Some("/x"), Some("/h")), Some("/x/kith".into()));
-        assert_eq!(with(None, Some("/h")), Some("/h/.local/share/kith".into()));
-        assert_eq!(with(Some("relative"), Some("/h")), Some("/h/.local/share/kith".into()));
-        assert_eq!(with(None, None), None);
     }
 }

@@ -7,17 +7,9 @@ use crate::{
     node_process::make_private,
     out,
 };
-use kith_node::{Config, Node, Overrides, StartError};
+use kith_node::{Aloud, Config, Log, LogError, Node, Overrides, StartError};
 use serde_json::json;
 use std::{io, path::Path};
-use tracing_appender::{
-    non_blocking::{NonBlocking, WorkerGuard},
-    rolling::{RollingFileAppender, Rotation},
-};
-use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
-
-/// How many days' log files are kept.
-const KEPT_LOGS: usize = 7;
 
 /// Runs a node until it is told to stop by a signal or over the API.
 pub async fn serve(context: &Context, options: &Serve) -> Result<()> {
@@ -108,39 +100,19 @@ fn announce(context: &Context, node: &Node) {
     }
 }
 
-/// Log lines go to `DIR/logs/kith.DATE.log`, a new file each day, and the grave ones to stderr. `KITH_LOG` says what is logged.
-fn log(data_dir: &Path, options: &Serve) -> Result<WorkerGuard> {
-    let logs = data_dir.join("logs");
-    make_private(&logs)?;
-    let mut files = RollingFileAppender::builder()
-        .rotation(Rotation::DAILY)
-        .filename_prefix("kith")
-        .filename_suffix("log")
-        .max_log_files(KEPT_LOGS);
-    if cfg!(unix) {
-        // Elsewhere links need rights that a user seldom has.
-        files = files.latest_symlink("kith.log");
-    }
-    let files = files.build(&logs).map_err(|error| CliError::local("cannot write the log", error))?;
-    // At most 128,000 lines wait; more are counted and dropped rather than holding up the node.
-    let (files, guard) = NonBlocking::new(files);
-    let wanted = std::env::var("KITH_LOG").ok().filter(|text| !text.is_empty());
-    let to_file = EnvFilter::try_new(wanted.as_deref().unwrap_or("info,mistralrs_core=error"))
-        .map_err(|error| CliError::Usage(format!("KITH_LOG is no log filter: {error}")))?;
-    let to_stderr = match options.verbose {
+/// The log of this process.
+fn log(data_dir: &Path, options: &Serve) -> Result<Log> {
+    let aloud = match options.verbose {
         // Nobody reads it, and its file has no bound.
-        _ if options.background => EnvFilter::new("off"),
-        // The engine's warnings speak of its own insides.
-        0 => EnvFilter::new("warn,mistralrs_core=off"),
-        1 => EnvFilter::new("info"),
-        _ => EnvFilter::new("info,kith=debug,kith_node=debug,kith_api=debug,kith_inference=debug,kith_models=debug"),
+        _ if options.background => Aloud::Nothing,
+        0 => Aloud::Warnings,
+        1 => Aloud::Steps,
+        _ => Aloud::Particulars,
     };
-    let set = tracing_subscriber::registry()
-        .with(fmt::layer().with_ansi(false).with_writer(files).with_filter(to_file))
-        .with(fmt::layer().with_ansi(out::watched()).with_writer(io::stderr).with_filter(to_stderr))
-        .try_init();
-    set.map_err(|error| CliError::local("cannot set up the log", error))?;
-    Ok(guard)
+    kith_node::start_log(data_dir, aloud, out::watched()).map_err(|error| match error {
+        LogError::Filter(_) => CliError::Usage(error.to_string()),
+        error => CliError::Local(error.to_string()),
+    })
 }
 
 /// The signals that tell a process to end.

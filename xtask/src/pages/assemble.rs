@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use super::{Effort, files_under};
+use crate::icons;
 
 /// Digits of a content's hash in a file's name.
 const DIGITS: usize = 12;
@@ -46,6 +47,12 @@ pub fn assemble(sources: &Path, bound: &Path, dist: &Path, effort: Effort) -> Re
         // What others ask for by a fixed name keeps it; the rest lies among the assets.
         out.write(&name, &content)?;
     }
+    let drawing = text(&sources.join("static/icon.svg"))?;
+    for width in [192, 512] {
+        out.write(&format!("icon-{width}.png"), &icons::png(&drawing, width)?)?;
+    }
+    // Phones cut their own shape out of a full square.
+    out.write("icon-maskable-512.png", &icons::png(&drawing.replace(" rx=\"15\"", ""), 512)?)?;
     let page = text(&sources.join("index.html"))?
         .replace("{boot}", &boot)
         .replace("{bindings}", &bindings)

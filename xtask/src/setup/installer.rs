@@ -14,6 +14,10 @@ pub enum Need {
     /// A C and a C++ compiler with the headers of the C library: SQLite, AWS-LC, ring, BLAKE3, Oniguruma and the
     /// tokenizer's suffix arrays are compiled from sources that their crates carry.
     Compilers,
+    /// What the desktop app is compiled against: on Linux a web view, a tray and a reader of drawings.
+    Window,
+    /// What drives the app's window and a browser in tests, and a display for them that needs no screen.
+    Browsers,
     /// Python 3 with `venv`.
     Python,
     /// The `rustfmt` and `clippy` components.
@@ -72,6 +76,14 @@ impl Installer {
             (Need::Compilers, Self::Pacman) => &["base-devel"],
             (Need::Compilers, Self::Apk) => &["build-base"],
             (Need::Compilers, Self::Winget) => &["Microsoft.VisualStudio.2022.BuildTools"],
+            (Need::Window, Self::Apt) => &["libwebkit2gtk-4.1-dev", "libayatana-appindicator3-dev", "librsvg2-dev", "pkg-config"],
+            (Need::Window, Self::Dnf) => &["webkit2gtk4.1-devel", "libappindicator-gtk3-devel", "librsvg2-devel", "pkgconf"],
+            (Need::Window, Self::Pacman) => &["webkit2gtk-4.1", "libappindicator-gtk3", "librsvg", "pkgconf"],
+            (Need::Window, Self::Zypper) => &["webkit2gtk3-devel", "libappindicator3-1", "librsvg-devel", "pkg-config"],
+            (Need::Window, Self::Apk) => &["webkit2gtk-4.1-dev", "libayatana-appindicator-dev", "librsvg-dev", "pkgconf"],
+            (Need::Browsers, Self::Apt) => {
+                &["chromium", "chromium-driver", "webkit2gtk-driver", "xvfb", "dbus-daemon", "fonts-dejavu-core"]
+            }
             (Need::Python, Self::Apt) => &["python3", "python3-venv"],
             (Need::Python, Self::Dnf | Self::Zypper | Self::Apk) => &["python3"],
             (Need::Python, Self::Pacman) => &["python"],
@@ -79,7 +91,10 @@ impl Installer {
             (Need::Python, Self::Winget) => &["Python.Python.3.12"],
             (Need::WebAssembly, Self::Apt) => &["rustc-web", "rust-web-src"],
             // Apple's compilers come with the command line tools; the Rust components with rustup.
-            (Need::Compilers, Self::Brew) | (Need::RustComponents | Need::WebAssembly, _) | (_, Self::Unknown) => &[],
+            (Need::Compilers, Self::Brew)
+            | (Need::Window, Self::Brew | Self::Winget)
+            | (Need::RustComponents | Need::WebAssembly | Need::Browsers, _)
+            | (_, Self::Unknown) => &[],
         }
     }
 
@@ -110,6 +125,12 @@ impl Installer {
         }
         if self == Self::Unknown && needs.contains(&Need::Compilers) {
             lines.push("install a C and a C++ compiler (`cc` and `c++`)".to_owned());
+        }
+        if self == Self::Unknown && needs.contains(&Need::Window) {
+            lines.push(
+                "install the development files of WebKitGTK 4.1, of Ayatana's AppIndicator 3 and of librsvg 2, and pkg-config"
+                    .to_owned(),
+            );
         }
         if self == Self::Unknown && needs.contains(&Need::Python) {
             lines.push("install Python 3 with its `venv` module".to_owned());

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use crate::paths::Paths;
 use crate::process;
 
-/// The clients that the tests drive, unmodified. A change here installs them anew.
-const CLIENTS: [&str; 2] = ["ollama@0.6.4", "openai@7.55.0"];
+/// The clients that the tests drive, unmodified, and what looks through pages for faults that shut people out. A change here installs them anew.
+const CLIENTS: [&str; 3] = ["ollama@0.6.4", "openai@7.55.0", "axe-core@4.14.1"];
 
 /// The folder whose `node_modules` has the pinned clients; installs them once. Nothing where they cannot be had: without Node.js and npm
 /// (the test that needs them says so and passes): a node of Kith needs neither.

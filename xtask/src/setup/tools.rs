@@ -32,10 +32,28 @@ pub fn install_missing(scope: &Scope) -> Result<()> {
     Ok(())
 }
 
+/// What drives the window and a browser in tests. Without it those tests say so and pass, except where CI is set.
+pub fn install_browsers() {
+    let missing = || BROWSERS.iter().find(|program| process::on_path(program).is_none());
+    if env::consts::OS != "linux" || missing().is_none() {
+        return;
+    }
+    let installed = Installer::here().install(&[Need::Browsers]);
+    if let Some(program) = missing() {
+        let reason = installed.err().map(|error| format!(": {error:#}")).unwrap_or_default();
+        eprintln!("going on without {program}, which tests of the window need{reason}");
+    }
+}
+
+const BROWSERS: [&str; 5] = ["chromium", "chromedriver", "WebKitWebDriver", "Xvfb", "dbus-run-session"];
+
 fn missing(scope: &Scope) -> Vec<Need> {
     let mut missing = Vec::new();
     if !compilers_are_here() {
         missing.push(Need::Compilers);
+    }
+    if !window_libraries_are_here() {
+        missing.push(Need::Window);
     }
     if scope.python && python::usable_on_path().is_none() {
         missing.push(Need::Python);
@@ -58,6 +76,13 @@ fn compilers_are_here() -> bool {
     }
     let named_or = |variable: &str, program: &str| env::var_os(variable).is_some() || process::on_path(program).is_some();
     named_or("CC", "cc") && named_or("CXX", "c++")
+}
+
+/// Systems other than Linux bring a web view and a tray of their own.
+fn window_libraries_are_here() -> bool {
+    let found = |library: &str| process::succeeds(Command::new("pkg-config").args(["--exists", library]));
+    env::consts::OS != "linux"
+        || (found("webkit2gtk-4.1") && found("librsvg-2.0") && (found("ayatana-appindicator3-0.1") || found("appindicator3-0.1")))
 }
 
 /// rustup leaves proxies for components that are not installed, so asking is the only way to know.
