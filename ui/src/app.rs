@@ -12,6 +12,7 @@ use crate::{
     talk::Talks,
     toast::{ToastList, Toasts},
     view::format,
+    welcome::Welcome,
 };
 use leptos::prelude::*;
 use leptos_router::{
@@ -80,6 +81,7 @@ fn Shell() -> impl IntoView {
             </nav>
         </div>
         <PaletteDialog/>
+        <Welcome/>
     }
 }
 
@@ -93,7 +95,6 @@ fn PaletteDialog() -> impl IntoView {
 #[component]
 fn Side() -> impl IntoView {
     let live = live();
-    let name = move || live.stats.with(|stats| stats.as_ref().map(|stats| short_id(&stats.node_id)).unwrap_or_default());
     let figure = move |place: Place| match place {
         Place::Models => live.models.with(|models| models.as_ref().map(|models| models.len().to_string())).unwrap_or_default(),
         _ => String::new(),
@@ -102,7 +103,7 @@ fn Side() -> impl IntoView {
         <aside class="side">
             <div class="net">
                 <img src="/favicon.ico" alt=""/>
-                <span><b>"Kith"</b><small class="num" title="This node's id">{name}</small></span>
+                <span><b>"Kith"</b><small>{move || live.name.get()}</small></span>
             </div>
             <nav aria-label="Main">
                 {Place::AT_THE_SIDE
@@ -117,12 +118,6 @@ fn Side() -> impl IntoView {
             <Pulse/>
         </aside>
     }
-}
-
-/// The last digits of a node's id, which are the ones that differ.
-fn short_id(id: &str) -> String {
-    let from = id.len().saturating_sub(8);
-    format!("…{}", id.get(from..).unwrap_or(id))
 }
 
 /// A way to a page; marked while it is shown.

@@ -17,6 +17,7 @@ mod session;
 mod sign_in;
 mod talk;
 mod toast;
+mod welcome;
 
 // What pages work out lies in the library beside this program, which builds and is tested anywhere.
 use kith_ui_view::view;

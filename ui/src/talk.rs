@@ -20,6 +20,8 @@ use web_sys::AbortController;
 
 /// How often an answer is kept while it is written, in milliseconds.
 const KEEP_EVERY_MS: i64 = 2000;
+/// How often an answer is drawn while it is written, in milliseconds: more often than one can read it.
+const DRAW_EVERY_MS: i64 = 50;
 
 /// What is to be sent.
 #[derive(Clone, Default, PartialEq)]
@@ -55,6 +57,8 @@ pub struct Talk {
     pub problem: RwSignal<Option<Problem>>,
     /// Whether it is being read.
     pub loading: RwSignal<bool>,
+    /// An answer that the node could not keep when it ended, because it was away.
+    unkept: StoredValue<Option<ConversationMessage>>,
     stop: StoredValue<Option<AbortController>, LocalStorage>,
 }
 
@@ -115,6 +119,7 @@ impl Talk {
             writing: RwSignal::new(None),
             problem: RwSignal::new(None),
             loading: RwSignal::new(false),
+            unkept: StoredValue::new(None),
             stop: StoredValue::new_local(None),
         }
     }
@@ -141,6 +146,21 @@ impl Talk {
                     self.problem.try_set(Some(problem));
                 }
             }
+        });
+    }
+
+    /// Goes on after the node was away: what it could not keep is kept, and what changed meanwhile is read.
+    pub fn come_back(self, client: &Client) {
+        let Some(id) = self.id.get_untracked().filter(|_| self.writing.with_untracked(Option::is_none)) else { return };
+        let client = client.clone();
+        leptos::task::spawn_local(async move {
+            if let Some(answer) = self.unkept.try_get_value().flatten() {
+                if keep(&client, &id, &answer).await == Err(Problem::Offline) {
+                    return;
+                }
+                self.unkept.try_set_value(None);
+            }
+            self.read(&client);
         });
     }
 
@@ -189,23 +209,41 @@ impl Talk {
     }
 
     /// Sends words after `parent` (the head, for what goes on) and has them answered.
-    pub fn send(self, client: &Client, talks: Talks, draft: Draft, parent: Option<String>, begun: impl FnOnce(String) + 'static) {
+    /// What could not be handed over goes to `back`.
+    pub fn send(
+        self,
+        client: &Client,
+        talks: Talks,
+        draft: Draft,
+        parent: Option<String>,
+        begun: impl FnOnce(String) + 'static,
+        back: impl FnOnce(Draft) + 'static,
+    ) {
         let client = client.clone();
         leptos::task::spawn_local(async move {
-            if let Err(problem) = self.send_now(&client, talks, draft, parent, begun).await {
-                self.problem.try_set(Some(problem));
+            match self.hand_over(&client, talks, draft.clone(), parent, begun).await {
+                Ok((id, asked)) => {
+                    if let Err(problem) = self.answer(&client, &id, asked).await {
+                        self.problem.try_set(Some(problem));
+                    }
+                }
+                Err(problem) => {
+                    self.problem.try_set(Some(problem));
+                    back(draft);
+                }
             }
         });
     }
 
-    async fn send_now(
+    /// Has the node keep what is asked; tells the conversation and the message.
+    async fn hand_over(
         self,
         client: &Client,
         talks: Talks,
         draft: Draft,
         parent: Option<String>,
         begun: impl FnOnce(String),
-    ) -> Result<(), Problem> {
+    ) -> Result<(String, String), Problem> {
         self.problem.set(None);
         let id = match self.id.get_untracked() {
             Some(id) => id,
@@ -236,7 +274,7 @@ impl Talk {
         let asked = written.message.id.clone();
         self.messages.update(|messages| messages.push(written.message));
         self.head.set(Some(asked.clone()));
-        self.answer(client, &id, asked).await
+        Ok((id, asked))
     }
 
     /// Has a message answered once more, beside the answers it has.
@@ -289,6 +327,7 @@ impl Talk {
         let written = Rc::new(RefCell::new(answer.clone()));
         let (keeper, kept_client, kept_id) = (Rc::clone(&written), client.clone(), id.to_owned());
         let mut kept_at = dom::now_ms();
+        let mut drawn_at = 0;
         let mut failed = None;
         let ended = client
             .lines("/api/chat", &request, &signal, |line| {
@@ -297,9 +336,13 @@ impl Talk {
                     Ok(()) => {}
                     Err(message) => failed = Some(message),
                 }
-                self.replace(&answer);
-                if dom::now_ms() - kept_at >= KEEP_EVERY_MS {
-                    kept_at = dom::now_ms();
+                let now = dom::now_ms();
+                if now - drawn_at >= DRAW_EVERY_MS {
+                    drawn_at = now;
+                    self.replace(&answer);
+                }
+                if now - kept_at >= KEEP_EVERY_MS {
+                    kept_at = now;
                     let (client, id, answer) = (kept_client.clone(), kept_id.clone(), answer.clone());
                     leptos::task::spawn_local(async move {
                         // The next one, or the last, makes up for one that failed.
@@ -316,9 +359,15 @@ impl Talk {
             (Ok(()), None) => {}
         }
         self.replace(&answer);
-        self.writing.try_set(None);
         self.stop.try_set_value(None);
-        keep(client, id, &answer).await
+        // Written until it is kept: what the node tells of it before that is older than what is here.
+        let kept = keep(client, id, &answer).await;
+        self.writing.try_set(None);
+        if kept == Err(Problem::Offline) {
+            self.unkept.try_set_value(Some(answer));
+            return Ok(());
+        }
+        kept
     }
 
     fn replace(self, answer: &ConversationMessage) {

@@ -10,7 +10,7 @@ mod thread;
 use crate::{
     dom,
     icons::Icon,
-    live::live,
+    live::{Link, live},
     palette::{Command, Palette},
     session::client,
     talk::{Talk, Talks},
@@ -60,6 +60,29 @@ pub fn Chat() -> impl IntoView {
             if first.is_some() {
                 talk.model.set(first);
             }
+        }
+    });
+    // What another window or a phone does to it shows here.
+    Effect::new({
+        let client = client.clone();
+        move || {
+            let Some(event) = live.talked.get() else { return };
+            let told = |name: &str| event.data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+            let talk = talk.get_untracked();
+            let id = talk.id.get_untracked();
+            if id.is_some() && told("id") == id && event.kind.ends_with(".changed") && talk.writing.get_untracked().is_none() {
+                talk.read(&client);
+            }
+        }
+    });
+    Effect::new({
+        let client = client.clone();
+        move |was_away: Option<bool>| {
+            let is_away = matches!(live.link.get(), Link::Offline(_));
+            if was_away == Some(true) && !is_away {
+                talk.get_untracked().come_back(&client);
+            }
+            is_away
         }
     });
     let fresh = {

@@ -33,6 +33,11 @@ impl Part {
     pub const ALL: [Self; 8] =
         [Self::General, Self::Answers, Self::Sources, Self::Access, Self::Network, Self::Updates, Self::Diagnostics, Self::About];
 
+    /// Whether it is shown: a paired device sees what it may change, and what it may read.
+    pub const fn is_for(self, is_admin: bool) -> bool {
+        is_admin || matches!(self, Self::General | Self::Access | Self::Diagnostics | Self::About)
+    }
+
     /// What it is called.
     pub const fn name(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ use wasm_bindgen::JsCast;
 pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
     let live = live();
     let client = client();
+    let is_admin = client.is_admin();
     let open = RwSignal::new(false);
     let cloud = RwSignal::new(Vec::<String>::new());
     let root = NodeRef::<html::Div>::new();
@@ -30,7 +31,7 @@ pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
         if open.get() {
             let client = client.clone();
             leptos::task::spawn_local(async move {
-                if let Ok(models) = client.get::<ProviderModels>("/api/admin/providers/models").await {
+                if let Ok(models) = client.get::<ProviderModels>("/api/admin/provider-models").await {
                     cloud.try_set(models.models.into_iter().map(|model| model.id).collect());
                 }
             });
@@ -43,6 +44,41 @@ pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
         }
     });
     on_cleanup(move || elsewhere.remove());
+    let step = move |by: isize| {
+        if let Some(root) = root.get_untracked() {
+            dom::walk(&root, "[role=menuitemradio], .foot", by);
+        }
+    };
+    // Opened by a key, it is walked from the model that is chosen.
+    Effect::new(move || {
+        if open.get() {
+            request_animation_frame(move || {
+                let chosen = root.get_untracked().and_then(|root| root.query_selector("[aria-checked=true]").ok().flatten());
+                match chosen.and_then(|chosen| chosen.dyn_into::<web_sys::HtmlElement>().ok()) {
+                    Some(chosen) => drop(chosen.focus()),
+                    None => step(1),
+                }
+            });
+        }
+    });
+    let close = move || {
+        open.set(false);
+        let button = root.get_untracked().and_then(|root| root.query_selector("button").ok().flatten());
+        if let Some(button) = button.and_then(|button| button.dyn_into::<web_sys::HtmlElement>().ok()) {
+            let _ = button.focus();
+        }
+    };
+    let on_key = move |event: ev::KeyboardEvent| {
+        match event.key().as_str() {
+            "Escape" if open.get_untracked() => close(),
+            "ArrowDown" if open.get_untracked() => step(1),
+            "ArrowUp" if open.get_untracked() => step(-1),
+            "Tab" => return open.set(false),
+            _ => return,
+        }
+        event.prevent_default();
+        event.stop_propagation();
+    };
     let budget = move || live.stats.with(|stats| stats.as_ref().map(|stats| stats.hardware.memory.model_budget));
     let rows = {
         let choose = choose.clone();
@@ -94,7 +130,7 @@ pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
         })
     };
     view! {
-        <div class="menu picker" node_ref=root on:keydown=move |event| if event.key() == "Escape" { open.set(false) }>
+        <div class="menu picker" node_ref=root on:keydown=on_key>
             <button class="chip" aria-haspopup="menu" aria-expanded=move || open.get().to_string() on:click=move |_| open.update(|open| *open = !*open)>
                 <span class=move || if model().is_some_and(|name| loaded(&name)) { "dot" } else { "dot away" }></span>
                 <span class="name">{move || model().unwrap_or_else(|| "No model".to_owned())}</span>
@@ -104,7 +140,7 @@ pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
                 <div class="pop up" role="menu" aria-label="Models">
                     {rows.clone()}
                     {away.clone()}
-                    <a href="/app/models?tab=get" class="foot">{Icon::Download.view()}"Get another model"</a>
+                    {is_admin.then(|| view! { <a role="menuitem" href="/app/models?tab=get" class="foot">{Icon::Download.view()}"Get another model"</a> })}
                 </div>
             </Show>
         </div>

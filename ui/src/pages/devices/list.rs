@@ -52,19 +52,22 @@ pub fn List(known: Known) -> impl IntoView {
 fn This(known: Known, renaming: RwSignal<Option<(String, String)>>) -> impl IntoView {
     let node = Memo::new(move |_| known.list.with(|list| list.as_ref().map(|list| list.node.clone())));
     let of = move |tell: fn(&kith_wire::system::ThisNode) -> String| move || node.with(|node| node.as_ref().map(tell));
+    let is_admin = client().is_admin();
     let rename = move |()| renaming.set(node.get_untracked().map(|node| (node.id, node.name)));
     view! {
         <li>
             <span class="ic">{Icon::Laptop.view()}</span>
             <div>
-                <b>{of(|node| node.name.clone())}<span class="tag">"this device"</span></b>
+                <b>{of(|node| node.name.clone())}<span class="tag">{if is_admin { "this device" } else { "answers" }}</span></b>
                 <small class="num">{of(devices::machine)}</small>
             </div>
             <span class="state num"><span class="dot"></span>{of(devices::running)}</span>
             <span class="stat num" title=of(|node| node.arch.clone())>{of(|node| format!("Kith {}", node.version))}</span>
-            <Menu label="More for this device">
-                <MenuItem icon=Icon::Edit name="Rename" act=rename/>
-            </Menu>
+            {is_admin.then(|| view! {
+                <Menu label="More for this device">
+                    <MenuItem icon=Icon::Edit name="Rename" act=rename/>
+                </Menu>
+            })}
         </li>
     }
 }
@@ -87,6 +90,7 @@ fn Paired(
     let seen = move || device.with(|device| device.as_ref().map(|device| devices::seen(device, known.now.get())));
     let is_away = move || device.with(|device| device.as_ref().is_none_or(|device| !device.online));
     let this = move || device.get_untracked().map(|device| (device.id, device.name));
+    let is_admin = client().is_admin();
     let label = of(|device| format!("More for {}", device.name))().unwrap_or_default();
     view! {
         <li>
@@ -94,10 +98,12 @@ fn Paired(
             <div><b>{of(|device| device.name.clone())}</b><small class="num">{came}</small></div>
             <span class="state num"><span class="dot" class:away=is_away></span>{seen}</span>
             <span class="stat">{kind_name(kind)}</span>
-            <Menu label=label>
-                <MenuItem icon=Icon::Edit name="Rename" act=move |()| renaming.set(this())/>
-                <MenuItem icon=Icon::Trash name="Revoke" danger=true act=move |()| revoking.set(this())/>
-            </Menu>
+            {is_admin.then(|| view! {
+                <Menu label=label>
+                    <MenuItem icon=Icon::Edit name="Rename" act=move |()| renaming.set(this())/>
+                    <MenuItem icon=Icon::Trash name="Revoke" danger=true act=move |()| revoking.set(this())/>
+                </Menu>
+            })}
         </li>
     }
 }

@@ -7,7 +7,8 @@ use super::{
     theme::Theme,
 };
 use crate::{
-    http::Problem,
+    http::{Client, Problem},
+    live::live,
     parts::Switch,
     session::client,
     view::{settings::Part, words},
@@ -36,10 +37,17 @@ fn Device() -> impl IntoView {
     let read = Read::<ProfileBody>::begin("/api/v1/profile");
     read.view(2, move || {
         let client = StoredValue::new(client());
+        let live = live();
+        let is_admin = client.with_value(Client::is_admin);
         let put = move |saver: Saver, update: ProfileUpdate| {
             let client = client.get_value();
             saver.save(
-                async move { client.call::<ProfileBody>("PUT", "/api/v1/profile", &update).await },
+                async move {
+                    match &update.display_name {
+                        Some(name) => live.call_this(&client, name).await,
+                        None => client.call::<ProfileBody>("PUT", "/api/v1/profile", &update).await,
+                    }
+                },
                 move |profile| {
                     read.set(profile);
                     NOW.to_owned()
@@ -48,7 +56,7 @@ fn Device() -> impl IntoView {
             );
         };
         let (named, metered) = (Saver::new("Device name"), Saver::new("Metered connection"));
-        let name = Signal::derive(move || read.with(|profile| profile.display_name.clone()).unwrap_or_default());
+        let name = Signal::derive(move || live.name.get());
         let is_metered = Signal::derive(move || read.with(|profile| profile.metered).unwrap_or(false));
         let rename = move |name: String| {
             put(named, ProfileUpdate { display_name: Some(name.trim().to_owned()), ..ProfileUpdate::default() });
@@ -56,9 +64,11 @@ fn Device() -> impl IntoView {
         let meter = move |on: bool| put(metered, ProfileUpdate { metered: Some(on), ..ProfileUpdate::default() });
         view! {
             <Group name="This device">
-                <Row id="device-name" name="Device name" help=Signal::stored("What others see this device as.".to_owned()) note=named.note>
-                    <Entry id="device-name" value=name commit=rename note=named.note hint="Not named yet"/>
-                </Row>
+                {is_admin.then(|| view! {
+                    <Row id="device-name" name="Device name" help=Signal::stored("What others see this device as.".to_owned()) note=named.note>
+                        <Entry id="device-name" value=name commit=rename note=named.note hint="Not named yet"/>
+                    </Row>
+                })}
                 <Row id="metered" name="Metered connection" note=metered.note
                     help=Signal::stored("Say so if this connection is paid by volume, and it is spared.".to_owned())>
                     <Switch id="metered" on=is_metered label="Metered connection" set=meter/>
