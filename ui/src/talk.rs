@@ -356,6 +356,7 @@ impl Talk {
             (Err(Problem::Cancelled), _) => answer.stopped = true,
             (Err(problem), _) => answer.error = Some(problem.to_string()),
             (Ok(()), Some(message)) => answer.error = Some(message),
+            (Ok(()), None) if answer.finish.is_none() => answer.error = Some("the answer broke off before its end".to_owned()),
             (Ok(()), None) => {}
         }
         self.replace(&answer);

@@ -14,6 +14,7 @@ use crate::{
     palette::{Command, Palette},
     session::client,
     talk::{Talk, Talks},
+    view::words,
 };
 use leptos::{ev, prelude::*};
 use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
@@ -54,12 +55,19 @@ pub fn Chat() -> impl IntoView {
     // A conversation without a model takes the first there is.
     Effect::new(move || {
         let talk = talk.get();
-        if talk.model.with(Option::is_none) && !talk.loading.get() {
-            let first =
-                live.models.with(|models| models.as_ref().and_then(|models| models.first()).map(|model| model.name.clone()));
-            if first.is_some() {
-                talk.model.set(first);
-            }
+        if talk.loading.get() {
+            return;
+        }
+        let first = live.models.with(|models| {
+            let models = models.as_ref()?;
+            // The one that was used last may have been removed since; one of a provider is in no library.
+            let is_here = |name: &String| words::provider(name).is_some() || models.iter().any(|model| model.name == *name);
+            let is_new = talk.id.with(Option::is_none);
+            let is_good = talk.model.with(|model| model.as_ref().is_some_and(|name| !is_new || is_here(name)));
+            models.first().filter(|_| !is_good).map(|model| model.name.clone())
+        });
+        if first.is_some() {
+            talk.model.set(first);
         }
     });
     // What another window or a phone does to it shows here.

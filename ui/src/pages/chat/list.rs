@@ -107,7 +107,7 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
                     view! { <p class="none">{said}</p> }.into_any()
                 }
                 Some(_) => groups().into_iter().map(|(name, group)| view! {
-                    <h3>{name}</h3>
+                    <h2>{name}</h2>
                     <ul>{group.into_iter().map(|one| view! { <Row one id listed/> }).collect_view()}</ul>
                 }).collect_view().into_any(),
             }}

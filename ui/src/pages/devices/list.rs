@@ -131,7 +131,12 @@ fn Revoke(known: Known, what: RwSignal<Option<(String, String)>>) -> impl IntoVi
     let (client, toasts) = (client(), toasts());
     let open = RwSignal::new(false);
     let busy = RwSignal::new(false);
-    Effect::new(move || open.set(what.with(Option::is_some)));
+    Effect::new(move || {
+        let shown = what.with(Option::is_some);
+        if open.get_untracked() != shown {
+            open.set(shown);
+        }
+    });
     let name = move || what.get().map(|(_, name)| name).unwrap_or_default();
     let last = StoredValue::new(String::new());
     // The dialog's name stays while it closes.
@@ -142,7 +147,8 @@ fn Revoke(known: Known, what: RwSignal<Option<(String, String)>>) -> impl IntoVi
         format!("Revoke {}", last.get_value())
     });
     Effect::new(move || {
-        if !open.get() {
+        // Set only where it changes something: what is set tells those who set this.
+        if !open.get() && what.with_untracked(Option::is_some) {
             what.set(None);
         }
     });

@@ -18,14 +18,17 @@ pub fn Rename(known: Known, what: RwSignal<Option<(String, String)>>) -> impl In
     let said = RwSignal::new(None::<String>);
     Effect::new(move || {
         let shown = what.get();
-        open.set(shown.is_some());
+        if open.get_untracked() != shown.is_some() {
+            open.set(shown.is_some());
+        }
         if let Some((_, now)) = shown {
             name.set(now);
             said.set(None);
         }
     });
     Effect::new(move || {
-        if !open.get() {
+        // Set only where it changes something: what is set tells those who set this.
+        if !open.get() && what.with_untracked(Option::is_some) {
             what.set(None);
         }
     });
