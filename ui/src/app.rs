@@ -2,12 +2,14 @@
 
 use crate::{
     claim::Claim,
+    dom,
     http::Client,
     icons::Icon,
     live::{Link, Live, live},
     pages::{self, Place},
     palette::{Palette, PaletteButton},
     session::{Session, Sessions},
+    shortcuts::Shortcuts,
     sign_in::SignIn,
     talk::Talks,
     toast::{ToastList, Toasts},
@@ -58,6 +60,12 @@ fn Frame(client: Client) -> impl IntoView {
 fn Shell() -> impl IntoView {
     let palette = expect_context::<Palette>();
     palette.listen();
+    let place = use_location();
+    Effect::new(move || {
+        place.pathname.track();
+        place.search.track();
+        request_animation_frame(|| dom::reveal("main :is(nav, .tabs) > [aria-current]"));
+    });
     view! {
         <a class="skip" href="#main">"Skip to the page"</a>
         <div class="app">
@@ -81,6 +89,7 @@ fn Shell() -> impl IntoView {
             </nav>
         </div>
         <PaletteDialog/>
+        <Shortcuts/>
         <Welcome/>
     }
 }

@@ -80,6 +80,22 @@ pub fn walk(root: &web_sys::Element, selector: &str, by: isize) {
     }
 }
 
+/// Scrolls a row of tabs sideways so that the one that is current is seen.
+pub fn reveal(selector: &str) {
+    let Ok(Some(tab)) = document().query_selector(selector) else { return };
+    let Some(row) = tab.parent_element() else { return };
+    let (tab, seen) = (tab.get_bounding_client_rect(), row.get_bounding_client_rect());
+    if tab.left() < seen.left() || tab.right() > seen.right() {
+        let by = tab.left() + tab.width() / 2.0 - seen.left() - seen.width() / 2.0;
+        row.set_scroll_left(row.scroll_left() + by as i32);
+    }
+}
+
+/// Whether what is typed goes into a field.
+pub fn is_typing() -> bool {
+    document().active_element().is_some_and(|one| ["INPUT", "TEXTAREA", "SELECT"].contains(&one.tag_name().as_str()))
+}
+
 /// Whether any element of these is on the page.
 pub fn is_open(selector: &str) -> bool {
     document().query_selector(selector).is_ok_and(|found| found.is_some())

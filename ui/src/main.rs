@@ -14,6 +14,7 @@ mod pages;
 mod palette;
 mod parts;
 mod session;
+mod shortcuts;
 mod sign_in;
 mod talk;
 mod toast;

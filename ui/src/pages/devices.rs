@@ -99,7 +99,10 @@ pub fn Devices() -> impl IntoView {
     if let Ok(every) = every {
         on_cleanup(move || every.clear());
     }
-    let headline = move || known.list.with(|list| list.as_ref().map(|list| devices::headline(&list.devices)));
+    let headline = move || {
+        let told = |list: &DeviceList| devices::headline(&list.devices, is_admin);
+        known.list.with(|list| list.as_ref().map(told))
+    };
     let is_known = Memo::new(move |_| known.list.with(Option::is_some));
     let is_old = move || matches!(live.link.get(), Link::Offline(_));
     let is_paused = move || known.list.with(|list| list.as_ref().is_some_and(|list| list.listener.paused));

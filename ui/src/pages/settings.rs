@@ -13,7 +13,7 @@ mod row;
 mod theme;
 mod updates;
 
-pub use theme::apply_kept_theme;
+pub use theme::{THEMES, apply_kept_theme, choose_theme};
 
 use crate::{
     icons::Icon,
@@ -77,15 +77,23 @@ pub fn Settings() -> impl IntoView {
     let is_away = move || matches!(live.link.get(), Link::Offline(_));
     let restart = move || config.0.with(|view| settings::restart(&view.restart_required)).flatten();
     let searched = Memo::new(move |_| !words.with(|words| words.trim().is_empty()));
-    let body = move || match (searched.get(), part.get()) {
+    let body = move || {
+        match (searched.get(), part.get()) {
         (true, _) => view! { <Found words/> }.into_any(),
         (false, Some(part)) => view! { <Shown part/> }.into_any(),
+        (false, None) if !is_admin => view! {
+            <Empty icon=Icon::Lock title="Changed on the computer" text="A paired device uses Kith, and does not change how it works.">
+                <A href="/app/settings" attr:class="btn primary">"What can be set here"</A>
+            </Empty>
+        }
+        .into_any(),
         (false, None) => view! {
             <Empty icon=Icon::Search title="There is no such part" text="The address may be from another release.">
                 <A href="/app/settings" attr:class="btn primary">"All settings"</A>
             </Empty>
         }
         .into_any(),
+    }
     };
     view! {
         <div class="settings">

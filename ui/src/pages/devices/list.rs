@@ -17,6 +17,7 @@ use leptos::prelude::*;
 /// The list, and the dialogs its menus open.
 #[component]
 pub fn List(known: Known) -> impl IntoView {
+    let is_admin = client().is_admin();
     let renaming = RwSignal::new(None::<(String, String)>);
     let revoking = RwSignal::new(None::<(String, String)>);
     let ids = Memo::new(move |_| {
@@ -31,7 +32,7 @@ pub fn List(known: Known) -> impl IntoView {
                 <For each=move || ids.get() key=Clone::clone let:id>
                     <Paired id known renaming revoking/>
                 </For>
-                <Show when=move || ids.with(Vec::is_empty)>
+                <Show when=move || is_admin && ids.with(Vec::is_empty)>
                     <li class="hint">
                         <span class="ic">{Icon::Phone.view()}</span>
                         <div>

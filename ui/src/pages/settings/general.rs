@@ -7,7 +7,7 @@ use super::{
     theme::Theme,
 };
 use crate::{
-    http::{Client, Problem},
+    http::Problem,
     live::live,
     parts::Switch,
     session::client,
@@ -23,7 +23,7 @@ const HOURS: [u8; 5] = [1, 3, 6, 12, 24];
 #[component]
 pub fn General() -> impl IntoView {
     view! {
-        <Device/>
+        {client().is_admin().then(|| view! { <Device/> })}
         <Theme/>
         <Own/>
         <Groups part=Part::General/>
@@ -38,7 +38,6 @@ fn Device() -> impl IntoView {
     read.view(2, move || {
         let client = StoredValue::new(client());
         let live = live();
-        let is_admin = client.with_value(Client::is_admin);
         let put = move |saver: Saver, update: ProfileUpdate| {
             let client = client.get_value();
             saver.save(
@@ -64,11 +63,9 @@ fn Device() -> impl IntoView {
         let meter = move |on: bool| put(metered, ProfileUpdate { metered: Some(on), ..ProfileUpdate::default() });
         view! {
             <Group name="This device">
-                {is_admin.then(|| view! {
-                    <Row id="device-name" name="Device name" help=Signal::stored("What others see this device as.".to_owned()) note=named.note>
-                        <Entry id="device-name" value=name commit=rename note=named.note hint="Not named yet"/>
-                    </Row>
-                })}
+                <Row id="device-name" name="Device name" help=Signal::stored("What others see this device as.".to_owned()) note=named.note>
+                    <Entry id="device-name" value=name commit=rename note=named.note hint="Not named yet"/>
+                </Row>
                 <Row id="metered" name="Metered connection" note=metered.note
                     help=Signal::stored("Say so if this connection is paid by volume, and it is spared.".to_owned())>
                     <Switch id="metered" on=is_metered label="Metered connection" set=meter/>
