@@ -91,6 +91,15 @@ pub fn reveal(selector: &str) {
     }
 }
 
+/// Whether what `selector` finds below `root` reaches below the page's own part of the window, and would not above.
+pub fn is_cut_off(root: &web_sys::Element, selector: &str) -> bool {
+    let Ok(Some(shown)) = root.query_selector(selector) else { return false };
+    let Ok(Some(main)) = document().query_selector("main") else { return false };
+    let (shown, main, root) =
+        (shown.get_bounding_client_rect(), main.get_bounding_client_rect(), root.get_bounding_client_rect());
+    shown.bottom() > main.bottom() && root.top() - shown.height() > main.top()
+}
+
 /// Whether what is typed goes into a field.
 pub fn is_typing() -> bool {
     document().active_element().is_some_and(|one| ["INPUT", "TEXTAREA", "SELECT"].contains(&one.tag_name().as_str()))

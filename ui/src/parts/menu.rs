@@ -16,7 +16,7 @@ pub fn Menu(
     icon: Icon,
     children: ChildrenFn,
 ) -> impl IntoView {
-    let open = RwSignal::new(false);
+    let (open, up) = (RwSignal::new(false), RwSignal::new(false));
     let root = NodeRef::<html::Div>::new();
     let button =
         move || root.get_untracked().and_then(|root| root.query_selector("button").ok()??.dyn_into::<HtmlElement>().ok());
@@ -27,7 +27,13 @@ pub fn Menu(
     };
     Effect::new(move || {
         if open.get() {
-            request_animation_frame(move || step(1));
+            request_animation_frame(move || {
+                // Where there is no room below, it opens upwards.
+                up.set(root.get_untracked().is_some_and(|root| dom::is_cut_off(&root, ".pop")));
+                step(1);
+            });
+        } else {
+            up.set(false);
         }
     });
     let elsewhere = window_event_listener(ev::pointerdown, move |event| {
@@ -72,7 +78,7 @@ pub fn Menu(
                 {icon.view()}
             </button>
             <Show when=move || open.get()>
-                <div class="pop" role="menu" on:click=move |_| open.set(false)>{children()}</div>
+                <div class="pop" class:up=up role="menu" on:click=move |_| open.set(false)>{children()}</div>
             </Show>
         </div>
     }

@@ -141,7 +141,7 @@ pub fn typed(kind: Kind, text: &str) -> Result<Value, String> {
             if (0.1..=1_000_000.0).contains(&number) {
                 Ok(json!((number * 1024.0).round() as u64))
             } else {
-                Err("At least 0.1 GB is needed.".to_owned())
+                Err("It must lie between 0.1 and 1 000 000 GB.".to_owned())
             }
         }
         Kind::Time(_) => text.parse::<i64>().map(|number| json!(number)).map_err(|_| "A number is needed.".to_owned()),

@@ -1,6 +1,13 @@
 //! Which model answers: those of the library, what they take, and whether they are in memory.
 
-use crate::{dom, icons::Icon, live::live, session::client, talk::Talk, view::format};
+use crate::{
+    dom,
+    icons::Icon,
+    live::live,
+    session::client,
+    talk::Talk,
+    view::{format, models, words},
+};
 use kith_wire::{conversations::ConversationUpdate, providers::ProviderModels};
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
@@ -83,18 +90,18 @@ pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
     let rows = {
         let choose = choose.clone();
         move || {
-            let models = live.models.get().unwrap_or_default();
-            models
+            let known = live.models.get().unwrap_or_default();
+            known
                 .into_iter()
                 .map(|one| {
                     let (name, choose) = (one.name.clone(), choose.clone());
                     let fits = budget().is_none_or(|budget| one.size <= budget);
-                    let detail = format!(
-                        "{} · {} · {}",
-                        one.details.parameter_size,
-                        one.details.quantization_level,
-                        format::bytes(one.size)
-                    );
+                    let away = words::provider(&one.name).filter(|_| models::is_remote(&one)).map(str::to_owned);
+                    let is_away = away.is_some();
+                    let detail = match away {
+                        Some(provider) => format!("runs at {provider}"),
+                        None => format!("{} · {}", models::kind(&one.details), format::bytes(one.size)),
+                    };
                     let state = if loaded(&one.name) {
                         "in memory"
                     } else if fits {
@@ -105,7 +112,11 @@ pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
                     let here = model().as_deref() == Some(one.name.as_str());
                     view! {
                         <button role="menuitemradio" aria-checked=here.to_string() on:click=move |_| choose(name.clone())>
-                            <span class=if loaded(&one.name) { "dot" } else { "dot away" }></span>
+                            {if is_away {
+                                Icon::Cloud.view().into_any()
+                            } else {
+                                view! { <span class=if loaded(&one.name) { "dot" } else { "dot away" }></span> }.into_any()
+                            }}
                             <span class="what"><b>{one.name.clone()}</b><small class="num">{detail}</small></span>
                             <small>{state}</small>
                         </button>
@@ -115,7 +126,9 @@ pub fn ModelPicker(talk: Signal<Talk>) -> impl IntoView {
         }
     };
     let away = move || {
-        let names = cloud.get();
+        // Those that the library lists already stand above.
+        let mut names = cloud.get();
+        live.models.with(|known| names.retain(|name| !known.iter().flatten().any(|one| one.name == *name)));
         (!names.is_empty()).then(|| view! {
             <h3>"Elsewhere"</h3>
             {names.into_iter().map(|name| {
