@@ -2,16 +2,19 @@
 
 use crate::{
     claim::Claim,
+    dom,
     http::Client,
     icons::Icon,
     live::{Link, Live, live},
     pages::{self, Place},
     palette::{Palette, PaletteButton},
     session::{Session, Sessions},
+    shortcuts::Shortcuts,
     sign_in::SignIn,
     talk::Talks,
     toast::{ToastList, Toasts},
     view::format,
+    welcome::Welcome,
 };
 use leptos::prelude::*;
 use leptos_router::{
@@ -57,6 +60,12 @@ fn Frame(client: Client) -> impl IntoView {
 fn Shell() -> impl IntoView {
     let palette = expect_context::<Palette>();
     palette.listen();
+    let place = use_location();
+    Effect::new(move || {
+        place.pathname.track();
+        place.search.track();
+        request_animation_frame(|| dom::reveal("main :is(nav, .tabs) > [aria-current]"));
+    });
     view! {
         <a class="skip" href="#main">"Skip to the page"</a>
         <div class="app">
@@ -80,6 +89,8 @@ fn Shell() -> impl IntoView {
             </nav>
         </div>
         <PaletteDialog/>
+        <Shortcuts/>
+        <Welcome/>
     }
 }
 
@@ -93,7 +104,6 @@ fn PaletteDialog() -> impl IntoView {
 #[component]
 fn Side() -> impl IntoView {
     let live = live();
-    let name = move || live.stats.with(|stats| stats.as_ref().map(|stats| short_id(&stats.node_id)).unwrap_or_default());
     let figure = move |place: Place| match place {
         Place::Models => live.models.with(|models| models.as_ref().map(|models| models.len().to_string())).unwrap_or_default(),
         _ => String::new(),
@@ -102,7 +112,7 @@ fn Side() -> impl IntoView {
         <aside class="side">
             <div class="net">
                 <img src="/favicon.ico" alt=""/>
-                <span><b>"Kith"</b><small class="num" title="This node's id">{name}</small></span>
+                <span><b>"Kith"</b><small>{move || live.name.get()}</small></span>
             </div>
             <nav aria-label="Main">
                 {Place::AT_THE_SIDE
@@ -117,12 +127,6 @@ fn Side() -> impl IntoView {
             <Pulse/>
         </aside>
     }
-}
-
-/// The last digits of a node's id, which are the ones that differ.
-fn short_id(id: &str) -> String {
-    let from = id.len().saturating_sub(8);
-    format!("…{}", id.get(from..).unwrap_or(id))
 }
 
 /// A way to a page; marked while it is shown.

@@ -1,7 +1,6 @@
 //! The phone's first page: opened by the code that the node shows, it exchanges the code for a bearer of its own.
 
 use crate::{
-    dom,
     http::{self, Problem},
     icons::Icon,
     parts::Field,
@@ -81,7 +80,7 @@ fn Form(ticket: StoredValue<String>, ended: RwSignal<Option<Refusal>>) -> impl I
             match http::open_post::<ClaimedDevice>("/api/v1/devices/pair/claim", &claim).await {
                 Ok(claimed) => {
                     go_in();
-                    sessions.enter(claimed.token);
+                    sessions.enter(claimed.token).await;
                     return;
                 }
                 Err(problem) => {

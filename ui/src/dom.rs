@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Blob, BlobPropertyBag, HtmlAnchorElement, Storage, Url};
+use web_sys::{Blob, HtmlAnchorElement, Storage, Url};
 
 fn storage() -> Option<Storage> {
     window().local_storage().ok().flatten()
@@ -57,12 +57,57 @@ pub fn save(blob: &Blob, name: &str) {
     let _ = Url::revoke_object_url(&url);
 }
 
-/// A text as bytes to save.
-pub fn text_blob(text: &str, kind: &str) -> Option<Blob> {
-    let parts = js_sys::Array::of1(&JsValue::from_str(text));
-    let options = BlobPropertyBag::new();
-    options.set_type(kind);
-    Blob::new_with_str_sequence_and_options(&parts, &options).ok()
+/// How long the text is that is pasted or dropped, in UTF-16 units, without copying it.
+pub fn text_length(data: &web_sys::DataTransfer) -> usize {
+    let read = js_sys::Reflect::get(data, &"getData".into()).ok().and_then(|read| read.dyn_into::<js_sys::Function>().ok());
+    let text = read.and_then(|read| read.call1(data, &"text/plain".into()).ok());
+    text.and_then(|text| text.dyn_into::<js_sys::JsString>().ok()).map_or(0, |text| text.length() as usize)
+}
+
+/// Moves the focus by one among those that `selector` finds below `root`, round and round; to the first, or the last, from elsewhere.
+pub fn walk(root: &web_sys::Element, selector: &str, by: isize) {
+    let Ok(list) = root.query_selector_all(selector) else { return };
+    let all: Vec<web_sys::HtmlElement> =
+        (0..list.length()).filter_map(|at| list.get(at)?.dyn_into::<web_sys::HtmlElement>().ok()).collect();
+    let active = document().active_element();
+    let at = all.iter().position(|one| Some(one.unchecked_ref::<web_sys::Element>()) == active.as_ref());
+    let count = all.len() as isize;
+    if count > 0 {
+        let next = at.map_or(if by > 0 { 0 } else { count - 1 }, |at| (at as isize + by).rem_euclid(count));
+        if let Some(one) = all.get(next as usize) {
+            let _ = one.focus();
+        }
+    }
+}
+
+/// Scrolls a row of tabs sideways so that the one that is current is seen.
+pub fn reveal(selector: &str) {
+    let Ok(Some(tab)) = document().query_selector(selector) else { return };
+    let Some(row) = tab.parent_element() else { return };
+    let (tab, seen) = (tab.get_bounding_client_rect(), row.get_bounding_client_rect());
+    if tab.left() < seen.left() || tab.right() > seen.right() {
+        let by = tab.left() + tab.width() / 2.0 - seen.left() - seen.width() / 2.0;
+        row.set_scroll_left(row.scroll_left() + by as i32);
+    }
+}
+
+/// Whether what `selector` finds below `root` reaches below the page's own part of the window, and would not above.
+pub fn is_cut_off(root: &web_sys::Element, selector: &str) -> bool {
+    let Ok(Some(shown)) = root.query_selector(selector) else { return false };
+    let Ok(Some(main)) = document().query_selector("main") else { return false };
+    let (shown, main, root) =
+        (shown.get_bounding_client_rect(), main.get_bounding_client_rect(), root.get_bounding_client_rect());
+    shown.bottom() > main.bottom() && root.top() - shown.height() > main.top()
+}
+
+/// Whether what is typed goes into a field.
+pub fn is_typing() -> bool {
+    document().active_element().is_some_and(|one| ["INPUT", "TEXTAREA", "SELECT"].contains(&one.tag_name().as_str()))
+}
+
+/// Whether any element of these is on the page.
+pub fn is_open(selector: &str) -> bool {
+    document().query_selector(selector).is_ok_and(|found| found.is_some())
 }
 
 /// The address of this page's node, `http://127.0.0.1:4343`.

@@ -49,6 +49,7 @@ impl std::fmt::Display for Problem {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Client {
     token: String,
+    is_admin: bool,
 }
 
 /// Without a bearer: for the few routes that are open.
@@ -57,9 +58,14 @@ pub async fn open_post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -
 }
 
 impl Client {
-    /// A client with this bearer.
-    pub fn new(token: String) -> Self {
-        Self { token }
+    /// A client with this bearer. What only those who administer the node may do is not offered to others.
+    pub fn new(token: String, is_admin: bool) -> Self {
+        Self { token, is_admin }
+    }
+
+    /// Whether the bearer may administer the node: false for a paired phone.
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
     }
 
     /// The bearer, for the places where a browser takes no header.

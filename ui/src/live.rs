@@ -8,7 +8,7 @@ use crate::{
 };
 use kith_wire::{
     ollama::{ModelSummary, PsResponse, RunningModel, TagsResponse},
-    system::{DownloadList, Envelope, NodeStats},
+    system::{DeviceList, DownloadList, Envelope, NodeStats, ProfileBody, ProfileUpdate, RenameDevice, RenamedDevice, WhoAmI},
 };
 use leptos::prelude::*;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub struct Live {
     pub link: RwSignal<Link>,
     /// Its figures.
     pub stats: RwSignal<Option<NodeStats>>,
+    /// What this node is called; empty before the first answer.
+    pub name: RwSignal<String>,
     /// The library; `None` before the first answer.
     pub models: RwSignal<Option<Vec<ModelSummary>>>,
     /// Models in memory.
@@ -66,6 +68,7 @@ impl Live {
         let live = Self {
             link: RwSignal::new(Link::Connecting),
             stats: RwSignal::new(None),
+            name: RwSignal::new(String::new()),
             models: RwSignal::new(None),
             running: RwSignal::new(Vec::new()),
             downloads: RwSignal::new(None),
@@ -122,7 +125,28 @@ impl Live {
         self.downloads.with(|list| list.as_ref().is_some_and(running))
     }
 
+    /// Reads again what this node is called.
+    pub fn read_name(self, client: &Client) {
+        let client = client.clone();
+        leptos::task::spawn_local(async move {
+            if let Some(list) = self.heard(client.get::<DeviceList>("/api/v1/devices").await) {
+                self.name.set(list.node.name);
+            }
+        });
+    }
+
+    /// Names this node: for the devices paired with it, and for those who are shown its owner's profile.
+    pub async fn call_this(self, client: &Client, name: &str) -> Result<ProfileBody, Problem> {
+        let node: WhoAmI = client.get("/api/v1/whoami").await?;
+        let path = format!("/api/v1/devices/{}", node.node_id.as_str());
+        let renamed: RenamedDevice = client.call("PATCH", &path, &RenameDevice { name: name.to_owned() }).await?;
+        self.name.try_set(renamed.name.clone());
+        let update = ProfileUpdate { display_name: Some(renamed.name), ..ProfileUpdate::default() };
+        client.call("PUT", "/api/v1/profile", &update).await
+    }
+
     fn read_all(self, client: &Client) {
+        self.read_name(client);
         self.read_models(client);
         self.read_downloads(client);
         self.read_figures(client);
@@ -191,6 +215,7 @@ impl Live {
                 }
                 self.read_figures(client);
             }
+            Some("device") => self.read_name(client),
             Some("conversation") => self.talked.set(Some(event.clone())),
             Some("events") => self.read_all(client),
             _ => {}

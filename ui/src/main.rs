@@ -14,9 +14,11 @@ mod pages;
 mod palette;
 mod parts;
 mod session;
+mod shortcuts;
 mod sign_in;
 mod talk;
 mod toast;
+mod welcome;
 
 // What pages work out lies in the library beside this program, which builds and is tested anywhere.
 use kith_ui_view::view;

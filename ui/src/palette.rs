@@ -1,6 +1,17 @@
 //! The command palette: everything the window can do, found by a few letters. Ctrl-K, or Cmd-K.
 
-use crate::{dom, icons::Icon, live::live, pages::Place, view::find};
+use crate::{
+    dom,
+    icons::Icon,
+    live::live,
+    pages::{
+        Place,
+        settings::{THEMES, choose_theme},
+    },
+    session::client,
+    view::find,
+};
+use kith_wire::conversations::{ConversationList, ConversationSummary};
 use leptos::{ev, html, prelude::*};
 use leptos_router::hooks::use_navigate;
 use std::sync::Arc;
@@ -27,12 +38,14 @@ pub struct Palette {
     open: RwSignal<bool>,
     /// What the page that is shown adds.
     added: RwSignal<Vec<Command>>,
+    /// Whether the sheet of keys is shown.
+    keys: RwSignal<bool>,
 }
 
 impl Palette {
     /// A palette with the window's own commands.
     pub fn new() -> Self {
-        Self { open: RwSignal::new(false), added: RwSignal::new(Vec::new()) }
+        Self { open: RwSignal::new(false), added: RwSignal::new(Vec::new()), keys: RwSignal::new(false) }
     }
 
     /// Offers commands for as long as the calling page is shown.
@@ -41,6 +54,11 @@ impl Palette {
         on_cleanup(move || {
             self.added.try_set(Vec::new());
         });
+    }
+
+    /// Whether the sheet of keys is shown.
+    pub fn keys(self) -> RwSignal<bool> {
+        self.keys
     }
 
     /// Listens for its keys.
@@ -75,7 +93,7 @@ pub fn PaletteButton() -> impl IntoView {
 
 #[component]
 fn Opened(palette: Palette) -> impl IntoView {
-    let live = live();
+    let (live, client) = (live(), client());
     let navigate = use_navigate();
     let go = move |path: String| {
         let navigate = navigate.clone();
@@ -98,11 +116,46 @@ fn Opened(palette: Palette) -> impl IntoView {
             act: go(format!("/chat?model={}", model.name)),
         }));
     });
+    own.push(Command {
+        name: "Keys".to_owned(),
+        hint: "?".to_owned(),
+        icon: Icon::Sliders,
+        act: Arc::new(move || palette.keys.set(true)),
+    });
+    if client.is_admin() {
+        own.push(Command {
+            name: "Pair a phone".to_owned(),
+            hint: String::new(),
+            icon: Icon::Phone,
+            act: go("/devices".to_owned()),
+        });
+        let get = go("/models?tab=get".to_owned());
+        own.push(Command { name: "Get a model".to_owned(), hint: String::new(), icon: Icon::Download, act: get });
+    }
+    own.extend(THEMES.map(|(word, name, icon)| Command {
+        name: format!("Theme: {name}"),
+        hint: String::new(),
+        icon,
+        act: Arc::new(move || choose_theme(word)),
+    }));
+    // Conversations are found by their titles; what was said in them, by the search beside them.
+    let talks = RwSignal::new(Vec::<Command>::new());
+    leptos::task::spawn_local(async move {
+        let Ok(list) = client.get::<ConversationList>("/api/v1/conversations?limit=200").await else { return };
+        let named = list.conversations.into_iter().filter(|one| !one.title.is_empty());
+        let command = |one: ConversationSummary| Command {
+            name: one.title,
+            hint: "chat".to_owned(),
+            icon: Icon::Chat,
+            act: go(format!("/chat/{}", one.id)),
+        };
+        talks.try_set(named.map(command).collect());
+    });
     let words = RwSignal::new(String::new());
     let at = RwSignal::new(0usize);
     let found = Memo::new(move |_| {
         let words = words.get();
-        let all: Vec<Command> = palette.added.get().into_iter().chain(own.iter().cloned()).collect();
+        let all: Vec<Command> = palette.added.get().into_iter().chain(own.iter().cloned()).chain(talks.get()).collect();
         let order = find::best(&words, all.iter().map(|command| command.name.as_str()), MOST);
         Found(order.into_iter().filter_map(|at| all.get(at).cloned()).collect())
     });

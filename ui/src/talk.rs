@@ -1,25 +1,28 @@
 //! Conversations that are open: their messages, and the answers being written. They outlive the page, so that an answer goes on while
 //! one looks at something else.
 
+mod answer;
+
 use crate::{
     dom,
     http::{Client, Problem},
-    view::{format, thread},
+    view::thread,
 };
-use kith_types::Timestamp;
 use kith_wire::{
     conversations::{
-        Conversation, ConversationMessage, ConversationUpdate, MessageAttachment, MessageImage, MessageRole, MessageTimings,
-        MessageToolCall, MessageUsage, MessageWritten, NewConversation, NewConversationMessage,
+        Conversation, ConversationMessage, ConversationUpdate, MessageAttachment, MessageImage, MessageRole, MessageWritten,
+        NewConversation, NewConversationMessage,
     },
-    ollama::{ChatRequest, ChatResponse, Options},
+    ollama::Options,
 };
 use leptos::prelude::*;
-use std::{cell::RefCell, collections::HashMap, rc::Rc};
+use std::collections::HashMap;
 use web_sys::AbortController;
 
 /// How often an answer is kept while it is written, in milliseconds.
 const KEEP_EVERY_MS: i64 = 2000;
+/// How often an answer is drawn while it is written, in milliseconds: more often than one can read it.
+const DRAW_EVERY_MS: i64 = 50;
 
 /// What is to be sent.
 #[derive(Clone, Default, PartialEq)]
@@ -55,6 +58,8 @@ pub struct Talk {
     pub problem: RwSignal<Option<Problem>>,
     /// Whether it is being read.
     pub loading: RwSignal<bool>,
+    /// An answer that the node could not keep when it ended, because it was away.
+    unkept: StoredValue<Option<ConversationMessage>>,
     stop: StoredValue<Option<AbortController>, LocalStorage>,
 }
 
@@ -115,6 +120,7 @@ impl Talk {
             writing: RwSignal::new(None),
             problem: RwSignal::new(None),
             loading: RwSignal::new(false),
+            unkept: StoredValue::new(None),
             stop: StoredValue::new_local(None),
         }
     }
@@ -141,6 +147,21 @@ impl Talk {
                     self.problem.try_set(Some(problem));
                 }
             }
+        });
+    }
+
+    /// Goes on after the node was away: what it could not keep is kept, and what changed meanwhile is read.
+    pub fn come_back(self, client: &Client) {
+        let Some(id) = self.id.get_untracked().filter(|_| self.writing.with_untracked(Option::is_none)) else { return };
+        let client = client.clone();
+        leptos::task::spawn_local(async move {
+            if let Some(answer) = self.unkept.try_get_value().flatten() {
+                if answer::keep(&client, &id, &answer).await == Err(Problem::Offline) {
+                    return;
+                }
+                self.unkept.try_set_value(None);
+            }
+            self.read(&client);
         });
     }
 
@@ -189,23 +210,41 @@ impl Talk {
     }
 
     /// Sends words after `parent` (the head, for what goes on) and has them answered.
-    pub fn send(self, client: &Client, talks: Talks, draft: Draft, parent: Option<String>, begun: impl FnOnce(String) + 'static) {
+    /// What could not be handed over goes to `back`.
+    pub fn send(
+        self,
+        client: &Client,
+        talks: Talks,
+        draft: Draft,
+        parent: Option<String>,
+        begun: impl FnOnce(String) + 'static,
+        back: impl FnOnce(Draft) + 'static,
+    ) {
         let client = client.clone();
         leptos::task::spawn_local(async move {
-            if let Err(problem) = self.send_now(&client, talks, draft, parent, begun).await {
-                self.problem.try_set(Some(problem));
+            match self.hand_over(&client, talks, draft.clone(), parent, begun).await {
+                Ok((id, asked)) => {
+                    if let Err(problem) = self.answer(&client, &id, asked).await {
+                        self.problem.try_set(Some(problem));
+                    }
+                }
+                Err(problem) => {
+                    self.problem.try_set(Some(problem));
+                    back(draft);
+                }
             }
         });
     }
 
-    async fn send_now(
+    /// Has the node keep what is asked; tells the conversation and the message.
+    async fn hand_over(
         self,
         client: &Client,
         talks: Talks,
         draft: Draft,
         parent: Option<String>,
         begun: impl FnOnce(String),
-    ) -> Result<(), Problem> {
+    ) -> Result<(String, String), Problem> {
         self.problem.set(None);
         let id = match self.id.get_untracked() {
             Some(id) => id,
@@ -236,7 +275,7 @@ impl Talk {
         let asked = written.message.id.clone();
         self.messages.update(|messages| messages.push(written.message));
         self.head.set(Some(asked.clone()));
-        self.answer(client, &id, asked).await
+        Ok((id, asked))
     }
 
     /// Has a message answered once more, beside the answers it has.
@@ -251,171 +290,6 @@ impl Talk {
             }
         });
     }
-
-    /// Writes the answer to the message `asked`.
-    async fn answer(self, client: &Client, id: &str, asked: String) -> Result<(), Problem> {
-        let Some(model) = self.model.get_untracked() else {
-            return Err(Problem::Refused { status: 400, code: String::new(), message: "no model is chosen".to_owned() });
-        };
-        let request = self.request(client, id, &model, &asked).await?;
-        let now = Timestamp::from_ms(dom::now_ms());
-        let mut answer = ConversationMessage {
-            id: dom::fresh_id(),
-            parent: Some(asked),
-            role: MessageRole::Assistant,
-            content: String::new(),
-            reasoning: None,
-            images: Vec::new(),
-            attachments: Vec::new(),
-            tool_calls: Vec::new(),
-            tool_call_id: None,
-            model: Some(model),
-            provider: None,
-            usage: None,
-            timings: None,
-            finish: None,
-            error: None,
-            stopped: false,
-            created_at_ms: now,
-            updated_at_ms: now,
-        };
-        let controller = AbortController::new().map_err(|_| Problem::Garbled("this browser cannot stop requests".to_owned()))?;
-        let signal = controller.signal();
-        self.stop.set_value(Some(controller));
-        self.messages.update(|messages| messages.push(answer.clone()));
-        self.head.set(Some(answer.id.clone()));
-        self.writing.set(Some(answer.id.clone()));
-
-        let written = Rc::new(RefCell::new(answer.clone()));
-        let (keeper, kept_client, kept_id) = (Rc::clone(&written), client.clone(), id.to_owned());
-        let mut kept_at = dom::now_ms();
-        let mut failed = None;
-        let ended = client
-            .lines("/api/chat", &request, &signal, |line| {
-                let mut answer = keeper.borrow_mut();
-                match take_line(&mut answer, line) {
-                    Ok(()) => {}
-                    Err(message) => failed = Some(message),
-                }
-                self.replace(&answer);
-                if dom::now_ms() - kept_at >= KEEP_EVERY_MS {
-                    kept_at = dom::now_ms();
-                    let (client, id, answer) = (kept_client.clone(), kept_id.clone(), answer.clone());
-                    leptos::task::spawn_local(async move {
-                        // The next one, or the last, makes up for one that failed.
-                        let _ = keep(&client, &id, &answer).await;
-                    });
-                }
-            })
-            .await;
-        answer = written.borrow().clone();
-        match (&ended, failed) {
-            (Err(Problem::Cancelled), _) => answer.stopped = true,
-            (Err(problem), _) => answer.error = Some(problem.to_string()),
-            (Ok(()), Some(message)) => answer.error = Some(message),
-            (Ok(()), None) => {}
-        }
-        self.replace(&answer);
-        self.writing.try_set(None);
-        self.stop.try_set_value(None);
-        keep(client, id, &answer).await
-    }
-
-    fn replace(self, answer: &ConversationMessage) {
-        self.messages.try_update(|messages| {
-            if let Some(place) = messages.iter_mut().rev().find(|message| message.id == answer.id) {
-                *place = answer.clone();
-            }
-        });
-    }
-
-    async fn request(self, client: &Client, id: &str, model: &str, asked: &str) -> Result<ChatRequest, Problem> {
-        let messages = self.messages.get_untracked();
-        let branch: Vec<&ConversationMessage> =
-            thread::path(&messages, Some(asked)).into_iter().filter_map(|at| messages.get(at)).collect();
-        let mut prompt = thread::prompt(Some(&self.system.get_untracked()), &branch);
-        // Pictures are kept with the node and read again where they are part of what is asked.
-        let told = branch.iter().filter(|message| !message.images.is_empty());
-        for message in told {
-            let mut images = Vec::new();
-            for image in &message.images {
-                let Some(digest) = &image.digest else { continue };
-                let blob = client.blob(&format!("/api/v1/conversations/{id}/images/{digest}")).await?;
-                let url = dom::data_url(&blob).await.unwrap_or_default();
-                images.extend(url.split_once("base64,").map(|(_, data)| data.to_owned()));
-            }
-            let place =
-                prompt.iter_mut().find(|asked| asked.images.is_none() && asked.content.as_deref() == Some(&message.content));
-            if let Some(place) = place {
-                place.images = Some(images);
-            }
-        }
-        Ok(ChatRequest {
-            model: Some(model.to_owned()),
-            messages: Some(prompt),
-            stream: Some(true),
-            options: Some(self.options.get_untracked()),
-            ..ChatRequest::default()
-        })
-    }
-}
-
-/// Adds one line of the stream to the answer. An error in the stream's midst is told as one.
-fn take_line(answer: &mut ConversationMessage, line: &str) -> Result<(), String> {
-    if line.trim().is_empty() {
-        return Ok(());
-    }
-    let Ok(piece) = serde_json::from_str::<ChatResponse>(line) else {
-        let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
-        return Err(value.get("error").and_then(|error| error.as_str()).unwrap_or("the answer could not be read").to_owned());
-    };
-    answer.content.push_str(&piece.message.content);
-    if let Some(thinking) = &piece.message.thinking {
-        answer.reasoning.get_or_insert_default().push_str(thinking);
-    }
-    for call in piece.message.tool_calls.into_iter().flatten() {
-        answer.tool_calls.push(MessageToolCall {
-            id: call.id.unwrap_or_else(dom::fresh_id),
-            name: call.function.name,
-            arguments: call.function.arguments.to_string(),
-        });
-    }
-    if piece.done {
-        answer.finish = piece.done_reason.or(Some("stop".to_owned()));
-        if let Some(metrics) = piece.metrics {
-            let ms = |nanos: u64| nanos as f64 / 1e6;
-            answer.usage = Some(MessageUsage { prompt: metrics.prompt_eval_count, completion: metrics.eval_count });
-            answer.timings = Some(MessageTimings {
-                prefill_ms: Some(ms(metrics.prompt_eval_duration)),
-                decode_ms: Some(ms(metrics.eval_duration)),
-                tokens_per_s: format::tokens_per_second(metrics.eval_count, metrics.eval_duration / 1_000_000),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Has the node keep an answer as it stands.
-async fn keep(client: &Client, id: &str, answer: &ConversationMessage) -> Result<(), Problem> {
-    let body = NewConversationMessage {
-        id: Some(answer.id.clone()),
-        parent: Some(answer.parent.clone()),
-        role: answer.role,
-        content: answer.content.clone(),
-        reasoning: answer.reasoning.clone(),
-        images: Vec::new(),
-        attachments: Vec::new(),
-        tool_calls: answer.tool_calls.clone(),
-        tool_call_id: None,
-        model: answer.model.clone(),
-        provider: answer.provider.clone(),
-        usage: answer.usage,
-        timings: answer.timings,
-        finish: answer.finish.clone(),
-        error: answer.error.clone(),
-        stopped: answer.stopped,
-    };
-    client.send("PUT", &format!("/api/v1/conversations/{id}/messages/{}", answer.id), Some(&body)).await
 }
 
 /// Options as they are kept; `None` where none is set.

@@ -11,4 +11,5 @@ pub mod models;
 pub mod plot;
 pub mod settings;
 pub mod thread;
+pub mod welcome;
 pub mod words;

@@ -10,10 +10,11 @@ mod thread;
 use crate::{
     dom,
     icons::Icon,
-    live::live,
+    live::{Link, live},
     palette::{Command, Palette},
     session::client,
     talk::{Talk, Talks},
+    view::words,
 };
 use leptos::{ev, prelude::*};
 use leptos_router::hooks::{use_navigate, use_params_map, use_query_map};
@@ -54,12 +55,42 @@ pub fn Chat() -> impl IntoView {
     // A conversation without a model takes the first there is.
     Effect::new(move || {
         let talk = talk.get();
-        if talk.model.with(Option::is_none) && !talk.loading.get() {
-            let first =
-                live.models.with(|models| models.as_ref().and_then(|models| models.first()).map(|model| model.name.clone()));
-            if first.is_some() {
-                talk.model.set(first);
+        if talk.loading.get() {
+            return;
+        }
+        let first = live.models.with(|models| {
+            let models = models.as_ref()?;
+            // The one that was used last may have been removed since; one of a provider is in no library.
+            let is_here = |name: &String| words::provider(name).is_some() || models.iter().any(|model| model.name == *name);
+            let is_new = talk.id.with(Option::is_none);
+            let is_good = talk.model.with(|model| model.as_ref().is_some_and(|name| !is_new || is_here(name)));
+            models.first().filter(|_| !is_good).map(|model| model.name.clone())
+        });
+        if first.is_some() {
+            talk.model.set(first);
+        }
+    });
+    // What another window or a phone does to it shows here.
+    Effect::new({
+        let client = client.clone();
+        move || {
+            let Some(event) = live.talked.get() else { return };
+            let told = |name: &str| event.data.get(name).and_then(serde_json::Value::as_str).map(str::to_owned);
+            let talk = talk.get_untracked();
+            let id = talk.id.get_untracked();
+            if id.is_some() && told("id") == id && event.kind.ends_with(".changed") && talk.writing.get_untracked().is_none() {
+                talk.read(&client);
             }
+        }
+    });
+    Effect::new({
+        let client = client.clone();
+        move |was_away: Option<bool>| {
+            let is_away = matches!(live.link.get(), Link::Offline(_));
+            if was_away == Some(true) && !is_away {
+                talk.get_untracked().come_back(&client);
+            }
+            is_away
         }
     });
     let fresh = {

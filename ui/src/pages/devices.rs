@@ -11,7 +11,7 @@ use crate::{
     icons::Icon,
     live::{Link, live},
     parts::{Failed, Skeleton},
-    session::{client, sessions},
+    session::{Sessions, client, sessions},
     view::devices,
 };
 use kith_wire::system::DeviceList;
@@ -29,12 +29,13 @@ struct Known {
     problem: RwSignal<Option<Problem>>,
     /// When it was read.
     now: RwSignal<i64>,
+    sessions: Sessions,
 }
 
 impl Known {
     fn read(self, client: &Client) {
         let client = client.clone();
-        let sessions = sessions();
+        let sessions = self.sessions;
         leptos::task::spawn_local(async move {
             match sessions.note(client.get::<DeviceList>("/api/v1/devices").await) {
                 Ok(list) => {
@@ -55,10 +56,18 @@ impl Known {
 #[component]
 pub fn Devices() -> impl IntoView {
     let (client, live) = (client(), live());
-    let known = Known { list: RwSignal::new(None), problem: RwSignal::new(None), now: RwSignal::new(dom::now_ms()) };
+    let known = Known {
+        list: RwSignal::new(None),
+        problem: RwSignal::new(None),
+        now: RwSignal::new(dom::now_ms()),
+        sessions: sessions(),
+    };
     let pairing = pairing::Pairing::new(known);
     known.read(&client);
-    pairing.read(&client);
+    let is_admin = client.is_admin();
+    if is_admin {
+        pairing.read(&client);
+    }
     let newest = Memo::new(move |_| {
         let is_ours = |event: &&kith_wire::system::Envelope| event.kind.starts_with("device.");
         live.events.with(|events| events.iter().find(is_ours).map(|event| event.id))
@@ -69,7 +78,9 @@ pub fn Devices() -> impl IntoView {
             let newest = newest.get();
             if before.is_some_and(|before| before != newest) {
                 known.read(&client);
-                pairing.read(&client);
+                if is_admin {
+                    pairing.read(&client);
+                }
             }
             newest
         });
@@ -88,7 +99,10 @@ pub fn Devices() -> impl IntoView {
     if let Ok(every) = every {
         on_cleanup(move || every.clear());
     }
-    let headline = move || known.list.with(|list| list.as_ref().map(|list| devices::headline(&list.devices)));
+    let headline = move || {
+        let told = |list: &DeviceList| devices::headline(&list.devices, is_admin);
+        known.list.with(|list| list.as_ref().map(told))
+    };
     let is_known = Memo::new(move |_| known.list.with(Option::is_some));
     let is_old = move || matches!(live.link.get(), Link::Offline(_));
     let is_paused = move || known.list.with(|list| list.as_ref().is_some_and(|list| list.listener.paused));
@@ -103,7 +117,7 @@ pub fn Devices() -> impl IntoView {
                     <h1>"Devices"</h1>
                     <p>{headline}</p>
                 </div>
-                <Show when=move || is_known.get() && !pairing.is_shown()>
+                <Show when=move || is_admin && is_known.get() && !pairing.is_shown()>
                     <button class="btn primary" disabled=move || pairing.busy.get() || is_paused() || is_old() on:click=invite.clone()
                         title=move || is_paused().then_some("Resume sharing first")>
                         {Icon::Phone.view()}"Pair a phone"

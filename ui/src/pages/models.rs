@@ -11,7 +11,7 @@ mod providers;
 mod queue;
 mod shelf;
 
-use crate::icons::Icon;
+use crate::{icons::Icon, session::client};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use shelf::Shelf;
@@ -64,23 +64,26 @@ pub fn Models() -> impl IntoView {
     provide_context(Shelf::new());
     let query = use_query_map();
     let tab = Memo::new(move |_| query.with(|query| Tab::of(query.get_str("tab"))));
+    let is_admin = client().is_admin();
+    // The other parts only change things, which a paired device may not.
+    let tab = Memo::new(move |_| if is_admin { tab.get() } else { Tab::Library });
     let has_queue = move || matches!(tab.get(), Tab::Library | Tab::Get);
     view! {
         <div class="page models">
             <header>
                 <div>
                     <h1>"Models"</h1>
-                    <p>"They lie on this machine and answer here."</p>
+                    <p>{if is_admin { "They lie on this machine and answer here." } else { "They lie on your computer and answer there. More are fetched there too." }}</p>
                 </div>
-                <Show when=move || tab.get() == Tab::Library>
+                <Show when=move || is_admin && tab.get() == Tab::Library>
                     <a class="btn primary" href=Tab::Get.path()>{Icon::Download.view()}"Get a model"</a>
                 </Show>
             </header>
-            <nav class="tabs" aria-label="Parts of this page">
+            {is_admin.then(|| view! { <nav class="tabs" aria-label="Parts of this page">
                 {Tab::ALL.into_iter().map(|one| view! {
                     <a href=one.path() aria-current=move || (tab.get() == one).then_some("page")>{one.name()}</a>
                 }).collect_view()}
-            </nav>
+            </nav> })}
             <Show when=has_queue><queue::Queue/></Show>
             {move || match tab.get() {
                 Tab::Library => view! { <library::Library/> }.into_any(),

@@ -13,13 +13,14 @@ mod row;
 mod theme;
 mod updates;
 
-pub use theme::apply_kept_theme;
+pub use theme::{THEMES, apply_kept_theme, choose_theme};
 
 use crate::{
     icons::Icon,
     live::{Link, live},
     palette::{Command, Palette},
     parts::Empty,
+    session::client,
     view::settings::{self, Part, known},
 };
 use config::{Config, ConfigRow, Groups};
@@ -61,9 +62,10 @@ pub fn Settings() -> impl IntoView {
         newest
     });
     let params = use_params_map();
+    let is_admin = client().is_admin();
     let part = Memo::new(move |_| {
         let slug = params.with(|params| params.get("part"));
-        slug.map_or(Some(Part::General), |slug| Part::of(&slug))
+        slug.map_or(Some(Part::General), |slug| Part::of(&slug)).filter(|part| part.is_for(is_admin))
     });
     let words = RwSignal::new(String::new());
     // Going to a part leaves the search.
@@ -75,28 +77,36 @@ pub fn Settings() -> impl IntoView {
     let is_away = move || matches!(live.link.get(), Link::Offline(_));
     let restart = move || config.0.with(|view| settings::restart(&view.restart_required)).flatten();
     let searched = Memo::new(move |_| !words.with(|words| words.trim().is_empty()));
-    let body = move || match (searched.get(), part.get()) {
+    let body = move || {
+        match (searched.get(), part.get()) {
         (true, _) => view! { <Found words/> }.into_any(),
         (false, Some(part)) => view! { <Shown part/> }.into_any(),
+        (false, None) if !is_admin => view! {
+            <Empty icon=Icon::Lock title="Changed on the computer" text="A paired device uses Kith, and does not change how it works.">
+                <A href="/app/settings" attr:class="btn primary">"What can be set here"</A>
+            </Empty>
+        }
+        .into_any(),
         (false, None) => view! {
             <Empty icon=Icon::Search title="There is no such part" text="The address may be from another release.">
                 <A href="/app/settings" attr:class="btn primary">"All settings"</A>
             </Empty>
         }
         .into_any(),
+    }
     };
     view! {
         <div class="settings">
             <aside class="parts" aria-label="Settings">
                 <h1>"Settings"</h1>
-                <label class="find">
+                {is_admin.then(|| view! { <label class="find">
                     {Icon::Search.view()}
                     <input type="search" placeholder="Search settings" aria-label="Search settings" autocomplete="off" spellcheck="false"
                         prop:value=words on:input=move |event| words.set(event_target_value(&event))
                         on:keydown=move |event| if event.key() == "Escape" { words.set(String::new()) }/>
-                </label>
+                </label> })}
                 <nav aria-label="Parts of settings">
-                    {Part::ALL.map(|one| view! {
+                    {Part::ALL.into_iter().filter(|part| part.is_for(is_admin)).map(|one| view! {
                         <A href=format!("/app/settings/{}", one.slug()) on:click=move |_| words.set(String::new())
                             attr:aria-current=move || (part.get() == Some(one) && !searched.get()).then_some("page")>
                             {icon(one).view()}<span>{one.name()}</span>
@@ -120,7 +130,8 @@ pub fn Settings() -> impl IntoView {
 /// Offers each part in the palette.
 fn offer() {
     let navigate = use_navigate();
-    let commands = Part::ALL.map(|part| {
+    let is_admin = client().is_admin();
+    let commands = Part::ALL.into_iter().filter(|part| part.is_for(is_admin)).map(|part| {
         let navigate = navigate.clone();
         Command {
             name: format!("Settings: {}", part.name()),
@@ -129,7 +140,7 @@ fn offer() {
             act: Arc::new(move || navigate(&format!("/settings/{}", part.slug()), Default::default())),
         }
     });
-    expect_context::<Palette>().offer(commands.into());
+    expect_context::<Palette>().offer(commands.collect());
 }
 
 /// One part.

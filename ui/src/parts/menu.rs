@@ -1,6 +1,6 @@
 //! A menu behind a button: opens by click or key, walks with the arrows, closes with Escape or a click elsewhere.
 
-use crate::icons::Icon;
+use crate::{dom, icons::Icon};
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;
 use web_sys::HtmlElement;
@@ -16,30 +16,24 @@ pub fn Menu(
     icon: Icon,
     children: ChildrenFn,
 ) -> impl IntoView {
-    let open = RwSignal::new(false);
+    let (open, up) = (RwSignal::new(false), RwSignal::new(false));
     let root = NodeRef::<html::Div>::new();
-    let items = move || {
-        let list = root.get_untracked().and_then(|root| root.query_selector_all("[role=menuitem]:not([disabled])").ok());
-        let list = list.map(|list| (0..list.length()).filter_map(|at| list.get(at)?.dyn_into::<HtmlElement>().ok()).collect());
-        list.unwrap_or_else(Vec::new)
-    };
     let button =
         move || root.get_untracked().and_then(|root| root.query_selector("button").ok()??.dyn_into::<HtmlElement>().ok());
     let step = move |by: isize| {
-        let items = items();
-        let active = document().active_element();
-        let at = items.iter().position(|item| Some(item.unchecked_ref::<web_sys::Element>()) == active.as_ref());
-        let count = items.len() as isize;
-        if count > 0 {
-            let next = at.map_or(if by > 0 { 0 } else { count - 1 }, |at| (at as isize + by).rem_euclid(count));
-            if let Some(item) = items.get(next as usize) {
-                let _ = item.focus();
-            }
+        if let Some(root) = root.get_untracked() {
+            dom::walk(&root, "[role=menuitem]:not([disabled])", by);
         }
     };
     Effect::new(move || {
         if open.get() {
-            request_animation_frame(move || step(1));
+            request_animation_frame(move || {
+                // Where there is no room below, it opens upwards.
+                up.set(root.get_untracked().is_some_and(|root| dom::is_cut_off(&root, ".pop")));
+                step(1);
+            });
+        } else {
+            up.set(false);
         }
     });
     let elsewhere = window_event_listener(ev::pointerdown, move |event| {
@@ -84,7 +78,7 @@ pub fn Menu(
                 {icon.view()}
             </button>
             <Show when=move || open.get()>
-                <div class="pop" role="menu" on:click=move |_| open.set(false)>{children()}</div>
+                <div class="pop" class:up=up role="menu" on:click=move |_| open.set(false)>{children()}</div>
             </Show>
         </div>
     }

@@ -35,14 +35,14 @@ fn draw(node: Node) -> AnyView {
 
 fn around(kind: Kind, nodes: Vec<Node>) -> AnyView {
     match kind {
-        Kind::Paragraph => view! { <p>{all(nodes)}</p> }.into_any(),
-        // The page's own headings stand above those of an answer.
-        Kind::Heading(1 | 2) => view! { <h3>{all(nodes)}</h3> }.into_any(),
-        Kind::Heading(3) => view! { <h4>{all(nodes)}</h4> }.into_any(),
-        Kind::Heading(_) => view! { <h5>{all(nodes)}</h5> }.into_any(),
-        Kind::Quote => view! { <blockquote>{all(nodes)}</blockquote> }.into_any(),
-        Kind::List(None) => view! { <ul>{all(nodes)}</ul> }.into_any(),
-        Kind::List(Some(start)) => view! { <ol start=start.to_string()>{all(nodes)}</ol> }.into_any(),
+        Kind::Paragraph => view! { <p dir="auto">{all(nodes)}</p> }.into_any(),
+        // The conversation's title stands above those of an answer.
+        Kind::Heading(1 | 2) => view! { <h2 dir="auto">{all(nodes)}</h2> }.into_any(),
+        Kind::Heading(3) => view! { <h3 dir="auto">{all(nodes)}</h3> }.into_any(),
+        Kind::Heading(_) => view! { <h4 dir="auto">{all(nodes)}</h4> }.into_any(),
+        Kind::Quote => view! { <blockquote dir="auto">{all(nodes)}</blockquote> }.into_any(),
+        Kind::List(None) => view! { <ul dir="auto">{all(nodes)}</ul> }.into_any(),
+        Kind::List(Some(start)) => view! { <ol dir="auto" start=start.to_string()>{all(nodes)}</ol> }.into_any(),
         Kind::Item => view! { <li>{all(nodes)}</li> }.into_any(),
         Kind::Emphasis => view! { <em>{all(nodes)}</em> }.into_any(),
         Kind::Strong => view! { <strong>{all(nodes)}</strong> }.into_any(),
@@ -53,6 +53,6 @@ fn around(kind: Kind, nodes: Vec<Node>) -> AnyView {
         Kind::Table => view! { <div class="table" tabindex="0"><table>{all(nodes)}</table></div> }.into_any(),
         Kind::Head => view! { <tr class="head">{all(nodes)}</tr> }.into_any(),
         Kind::Row => view! { <tr>{all(nodes)}</tr> }.into_any(),
-        Kind::Cell { end } => view! { <td class:end=end>{all(nodes)}</td> }.into_any(),
+        Kind::Cell { end } => view! { <td class:end=end dir="auto">{all(nodes)}</td> }.into_any(),
     }
 }

@@ -48,9 +48,10 @@ pub fn seen(device: &DeviceInfo, now_ms: i64) -> String {
 }
 
 /// Who is there, under the page's name.
-pub fn headline(devices: &[DeviceInfo]) -> String {
+pub fn headline(devices: &[DeviceInfo], may_pair: bool) -> String {
     let online = devices.iter().filter(|device| device.online).count();
     match (devices.len(), online) {
+        (0, _) if !may_pair => "Devices are paired and renamed on the computer itself.".to_owned(),
         (0, _) => "Bring in your phone: it uses this node's models over your own network.".to_owned(),
         (all, 0) => format!("{} paired with this node, none online.", plural(all as u64, "device", "devices")),
         (all, online) => format!("{} paired with this node, {online} online.", plural(all as u64, "device", "devices")),

@@ -33,6 +33,11 @@ impl Part {
     pub const ALL: [Self; 8] =
         [Self::General, Self::Answers, Self::Sources, Self::Access, Self::Network, Self::Updates, Self::Diagnostics, Self::About];
 
+    /// Whether it is shown: a paired device sees what it may change, and what it may read.
+    pub const fn is_for(self, is_admin: bool) -> bool {
+        is_admin || matches!(self, Self::General | Self::Access | Self::Diagnostics | Self::About)
+    }
+
     /// What it is called.
     pub const fn name(self) -> &'static str {
         match self {
@@ -136,7 +141,7 @@ pub fn typed(kind: Kind, text: &str) -> Result<Value, String> {
             if (0.1..=1_000_000.0).contains(&number) {
                 Ok(json!((number * 1024.0).round() as u64))
             } else {
-                Err("At least 0.1 GB is needed.".to_owned())
+                Err("It must lie between 0.1 and 1 000 000 GB.".to_owned())
             }
         }
         Kind::Time(_) => text.parse::<i64>().map(|number| json!(number)).map_err(|_| "A number is needed.".to_owned()),

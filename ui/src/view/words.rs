@@ -22,7 +22,8 @@ pub fn plural(count: u64, one: &str, many: &str) -> String {
 pub fn provider(model: &str) -> Option<&str> {
     let (before, rest) = model.split_once('/')?;
     // Names of the library have dots in front (`hf.co/…`) or a tag; a provider's name is one plain word.
-    (!before.contains('.') && !before.is_empty() && !rest.is_empty()).then_some(before)
+    let is_plain = !before.is_empty() && before.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    (is_plain && !rest.is_empty()).then_some(before)
 }
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ mod tests {
         assert_eq!(sentence(""), "");
         assert_eq!(provider("openai/gpt-5"), Some("openai"));
         assert_eq!((provider("smollm2:135m"), provider("hf.co/a/b")), (None, None));
+        assert_eq!(provider("a<b>x</b>"), None);
         assert_eq!(plural(1, "model", "models"), "1 model");
         assert_eq!(plural(1200, "model", "models"), "1\u{202f}200 models");
     }

@@ -66,6 +66,7 @@ fn Resting() -> impl IntoView {
 #[component]
 fn Model(name: String, models: Memo<Option<Vec<LoadedModelStats>>>) -> impl IntoView {
     let (client, live, toasts) = (client(), live(), toasts());
+    let is_admin = client.is_admin();
     let busy = RwSignal::new(false);
     let this = {
         let name = name.clone();
@@ -113,9 +114,11 @@ fn Model(name: String, models: Memo<Option<Vec<LoadedModelStats>>>) -> impl Into
                 <span>{told(activity::doing)}{move || leaves().map(|leaves| format!(", {leaves}"))}</span>
             </span>
             <span class="stat num">{told(|model| format::bytes(model.weights_bytes + model.cache_bytes))}</span>
-            <button class="btn small" aria-label=label title="Takes it out of memory; its files stay" disabled=move || busy.get() on:click=unload>
-                {word}
-            </button>
+            {is_admin.then(|| view! {
+                <button class="btn small" aria-label=label title="Takes it out of memory; its files stay" disabled=move || busy.get() on:click=unload>
+                    {word}
+                </button>
+            })}
         </li>
     }
 }

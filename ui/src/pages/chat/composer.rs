@@ -52,9 +52,15 @@ pub fn Composer(talk: Signal<Talk>) -> impl IntoView {
             draft.set(Draft::default());
             let navigate = navigate.clone();
             let parent = talk.head.get_untracked();
-            talk.send(&client, talks, sent, parent, move |id| {
+            let begun = move |id: String| {
                 let options = leptos_router::NavigateOptions { replace: true, scroll: false, ..Default::default() };
                 navigate(&format!("/chat/{id}"), options);
+            };
+            // Words that did not arrive are not lost: they stand where they were written, unless others stand there by now.
+            talk.send(&client, talks, sent, parent, begun, move |sent| {
+                if draft.try_with_untracked(|now| *now == Draft::default()) == Some(true) {
+                    draft.set(sent);
+                }
             });
         }
     };
@@ -64,9 +70,16 @@ pub fn Composer(talk: Signal<Talk>) -> impl IntoView {
             event.prevent_default();
             send_key();
         }
-        "Escape" if writing() => talk.get_untracked().stop(),
         _ => {}
     };
+    // Escape stops wherever one is, unless something that is open takes it.
+    let stop_key = window_event_listener(ev::keydown, move |event| {
+        let is_taken = event.default_prevented() || dom::is_open("dialog[open], .palette, .pop, .editor");
+        if event.key() == "Escape" && writing() && !is_taken {
+            talk.get_untracked().stop();
+        }
+    });
+    on_cleanup(move || stop_key.remove());
     let take = move |files: FileList| {
         for at in 0..files.length() {
             let Some(file) = files.get(at) else { continue };
@@ -93,12 +106,42 @@ pub fn Composer(talk: Signal<Talk>) -> impl IntoView {
             });
         }
     };
+    // Whether a long text was taken, or refused, in the place of the box.
+    let carry = move |data: &web_sys::DataTransfer| {
+        let length = dom::text_length(data);
+        if length <= LONG_PASTE {
+            return false;
+        }
+        // Measured before it is copied: fifty megabytes would hold the page up.
+        if length as f64 > LARGEST_TEXT {
+            toasts.fail(format!(
+                "That text has {}. A message can carry {}.",
+                format::bytes(length as u64),
+                format::bytes(LARGEST_TEXT as u64)
+            ));
+        } else if draft.with_untracked(|draft| draft.files.len()) >= MOST_FILES {
+            toasts.fail("That is more than one message can carry.");
+        } else {
+            let text = data.get_data("text/plain").unwrap_or_default();
+            draft.update(|draft| {
+                let name = format!("Pasted text {}", draft.files.len() + 1);
+                draft.files.push(MessageAttachment { name, kind: "text".to_owned(), text });
+            });
+        }
+        true
+    };
     let (take_drop, take_paste, take_pick) = (take.clone(), take.clone(), take);
     let on_drop = move |event: ev::DragEvent| {
-        event.prevent_default();
         over.set(false);
-        if let Some(files) = event.data_transfer().and_then(|data| data.files()) {
-            take_drop(files);
+        let Some(data) = event.data_transfer() else { return };
+        match data.files().filter(|files| files.length() > 0) {
+            Some(files) => {
+                event.prevent_default();
+                take_drop(files);
+            }
+            // Short words that are dropped go where they are dropped, as anywhere.
+            None if carry(&data) => event.prevent_default(),
+            None => {}
         }
     };
     let on_paste = move |event: web_sys::ClipboardEvent| {
@@ -108,20 +151,8 @@ pub fn Composer(talk: Signal<Talk>) -> impl IntoView {
             take_paste(files);
             return;
         }
-        let text = data.get_data("text/plain").unwrap_or_default();
-        if text.len() as f64 > LARGEST_TEXT {
+        if carry(&data) {
             event.prevent_default();
-            toasts.fail(format!(
-                "That text has {}. A message can carry {}.",
-                format::bytes(text.len() as u64),
-                format::bytes(LARGEST_TEXT as u64)
-            ));
-        } else if text.len() > LONG_PASTE {
-            event.prevent_default();
-            draft.update(|draft| {
-                let name = format!("Pasted text {}", draft.files.len() + 1);
-                draft.files.push(MessageAttachment { name, kind: "text".to_owned(), text });
-            });
         }
     };
     let on_pick = move |event: ev::Event| {

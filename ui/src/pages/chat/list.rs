@@ -28,9 +28,9 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
     let words = RwSignal::new(String::new());
     let all = RwSignal::new(None::<Vec<ConversationSummary>>);
     let next = RwSignal::new(None::<String>);
+    let sessions = sessions();
     let read = move |client: &Client, after: Option<String>| {
         let client = client.clone();
-        let sessions = sessions();
         leptos::task::spawn_local(async move {
             let asked = words.get_untracked();
             let mut path = format!("/api/v1/conversations?limit={PAGE}");
@@ -44,10 +44,14 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
             if words.try_get_untracked() != Some(asked) {
                 return;
             }
-            next.set(list.next);
+            next.try_set(list.next);
             match after {
-                Some(_) => all.update(|all| all.get_or_insert_default().extend(list.conversations)),
-                None => all.set(Some(list.conversations)),
+                Some(_) => {
+                    all.try_update(|all| all.get_or_insert_default().extend(list.conversations));
+                }
+                None => {
+                    all.try_set(Some(list.conversations));
+                }
             }
         });
     };
@@ -103,7 +107,7 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
                     view! { <p class="none">{said}</p> }.into_any()
                 }
                 Some(_) => groups().into_iter().map(|(name, group)| view! {
-                    <h3>{name}</h3>
+                    <h2>{name}</h2>
                     <ul>{group.into_iter().map(|one| view! { <Row one id listed/> }).collect_view()}</ul>
                 }).collect_view().into_any(),
             }}
@@ -129,9 +133,9 @@ fn Row(one: ConversationSummary, id: Memo<Option<String>>, listed: RwSignal<bool
     let patch = {
         let client = client.clone();
         move |update: ConversationUpdate| {
-            let client = client.clone();
+            let (client, path) = (client.clone(), path.get_value());
             leptos::task::spawn_local(async move {
-                if let Err(problem) = client.send("PATCH", &path.get_value(), Some(&update)).await {
+                if let Err(problem) = client.send("PATCH", &path, Some(&update)).await {
                     toasts.fail(problem);
                 }
             });
@@ -153,9 +157,9 @@ fn Row(one: ConversationSummary, id: Memo<Option<String>>, listed: RwSignal<bool
     let fork = {
         let (client, navigate) = (client.clone(), navigate.clone());
         move |()| {
-            let (client, navigate) = (client.clone(), navigate.clone());
+            let (client, navigate, path) = (client.clone(), navigate.clone(), path.get_value());
             leptos::task::spawn_local(async move {
-                match client.post::<Conversation>(&format!("{}/fork", path.get_value()), &ForkRequest::default()).await {
+                match client.post::<Conversation>(&format!("{path}/fork"), &ForkRequest::default()).await {
                     Ok(copy) => navigate(&format!("/chat/{}", copy.id), Default::default()),
                     Err(problem) => toasts.fail(problem),
                 }
@@ -165,9 +169,9 @@ fn Row(one: ConversationSummary, id: Memo<Option<String>>, listed: RwSignal<bool
     let export = {
         let (client, title) = (client.clone(), title.clone());
         move |()| {
-            let (client, name) = (client.clone(), file_name(&title));
+            let (client, name, path) = (client.clone(), file_name(&title), path.get_value());
             leptos::task::spawn_local(async move {
-                match client.blob(&format!("{}/export?format=markdown", path.get_value())).await {
+                match client.blob(&format!("{path}/export?format=markdown")).await {
                     Ok(blob) => dom::save(&blob, &name),
                     Err(problem) => toasts.fail(problem),
                 }
@@ -177,18 +181,19 @@ fn Row(one: ConversationSummary, id: Memo<Option<String>>, listed: RwSignal<bool
     let delete = {
         let client = client.clone();
         move |()| {
-            let (client, navigate) = (client.clone(), navigate.clone());
+            let (client, navigate, path, was_here) = (client.clone(), navigate.clone(), path.get_value(), here());
             leptos::task::spawn_local(async move {
-                if let Err(problem) = client.delete(&path.get_value()).await {
+                if let Err(problem) = client.delete(&path).await {
                     return toasts.fail(problem);
                 }
-                if here() {
+                if was_here {
                     navigate("/chat", Default::default());
                 }
+                // The row is gone by then: what brings it back holds nothing of it.
                 toasts.undoable("The conversation is deleted.", move || {
-                    let client = client.clone();
+                    let (client, path) = (client.clone(), path.clone());
                     leptos::task::spawn_local(async move {
-                        if let Err(problem) = client.send("POST", &format!("{}/restore", path.get_value()), None::<&()>).await {
+                        if let Err(problem) = client.send("POST", &format!("{path}/restore"), None::<&()>).await {
                             toasts.fail(problem);
                         }
                     });
@@ -199,8 +204,11 @@ fn Row(one: ConversationSummary, id: Memo<Option<String>>, listed: RwSignal<bool
     let input = NodeRef::<html::Input>::new();
     Effect::new(move || {
         if let Some(input) = input.get() {
-            let _ = input.focus();
-            input.select();
+            // After the menu has closed, and with it has let go of the focus.
+            request_animation_frame(move || {
+                let _ = input.focus();
+                input.select();
+            });
         }
     });
     let (rename_key, rename_blur) = (rename.clone(), rename);
@@ -210,7 +218,7 @@ fn Row(one: ConversationSummary, id: Memo<Option<String>>, listed: RwSignal<bool
             {move || if editing.get() {
                 let (by_key, by_blur) = (rename_key.clone(), rename_blur.clone());
                 view! {
-                    <input node_ref=input aria-label="Title" prop:value=edited.clone() maxlength="200"
+                    <input node_ref=input aria-label="Title" value=edited.clone() maxlength="200"
                         on:keydown=move |event| match event.key().as_str() {
                             "Enter" => by_key(event_target_value(&event)),
                             "Escape" => editing.set(false),

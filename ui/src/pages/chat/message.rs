@@ -3,6 +3,7 @@
 use crate::{
     http::Client,
     icons::Icon,
+    live::live,
     parts::{CopyButton, Prose},
     session::client,
     talk::{Draft, Talk, Talks},
@@ -37,7 +38,7 @@ fn Mine(message: Signal<ConversationMessage>, talk: Signal<Talk>) -> impl IntoVi
             editing.set(false);
             let (parent, files) = message.with_untracked(|message| (message.parent.clone(), message.attachments.clone()));
             let images = message.with_untracked(|message| message.images.iter().map(known).collect());
-            talk.get_untracked().send(&client, talks, Draft { text, images, files }, parent, |_| {});
+            talk.get_untracked().send(&client, talks, Draft { text, images, files }, parent, |_| {}, |_| {});
         })
     };
     view! {
@@ -126,6 +127,15 @@ fn Answer(message: Signal<ConversationMessage>, talk: Signal<Talk>) -> impl Into
     });
     let thought =
         Memo::new(move |_| message.with(|message| message.reasoning.clone()).filter(|thought| !thought.trim().is_empty()));
+    let live = live();
+    // The first answer of a model waits for its file to come into memory, which may take longer than the answer.
+    let waits_for = move || {
+        let name = message
+            .with(|message| message.model.clone().filter(|_| message.content.is_empty() && message.reasoning.is_none()))?;
+        let is_remote = crate::view::words::provider(&name).is_some();
+        let is_there = live.running.with(|running| running.iter().any(|one| one.name == name));
+        (!is_remote && !is_there).then(|| format!("Loading {name} into memory"))
+    };
     let thinking = move || writing.get() && text.with(String::is_empty);
     let retry = move |_| {
         if let Some(question) = message.with_untracked(|message| message.parent.clone()) {
@@ -139,7 +149,7 @@ fn Answer(message: Signal<ConversationMessage>, talk: Signal<Talk>) -> impl Into
                 facts.push(format::speed(speed));
             }
             if let Some(usage) = message.usage {
-                facts.push(format!("{} + {} tokens", format::count(usage.prompt), format::count(usage.completion)));
+                facts.push(format!("{} read, {} written", format::count(usage.prompt), format::count(usage.completion)));
             }
             if let Some(timings) = message.timings {
                 let ms = timings.prefill_ms.unwrap_or(0.0) + timings.decode_ms.unwrap_or(0.0);
@@ -162,12 +172,15 @@ fn Answer(message: Signal<ConversationMessage>, talk: Signal<Talk>) -> impl Into
                     <Prose text=Signal::derive(move || thought.get().unwrap_or_default())/>
                 </details>
             </Show>
-            <Prose text/>
+            <Show when=move || !text.with(String::is_empty)><Prose text/></Show>
             {move || message.with(|message| message.tool_calls.iter().map(|call| view! {
                 <details class="thought"><summary>{format!("Called {}", call.name)}</summary><pre tabindex="0">{call.arguments.clone()}</pre></details>
             }).collect_view())}
             <Show when=move || writing.get()>
-                <p class="waits"><span class="caret"></span><span class="sr">"Writing"</span></p>
+                <p class="waits"><span class="caret"></span>{move || match waits_for() {
+                    Some(what) => view! { <span class="what">{what}</span> },
+                    None => view! { <span class="sr">{"Writing".to_owned()}</span> },
+                }}</p>
             </Show>
             {move || message.with(|message| message.error.clone()).map(|error| view! {
                 <p class="problem" role="alert">{Icon::Alert.view()}<span>{crate::view::words::sentence(&error)}</span></p>
@@ -178,7 +191,7 @@ fn Answer(message: Signal<ConversationMessage>, talk: Signal<Talk>) -> impl Into
                     <Variants message talk/>
                     <button class="sq first" aria-label="Answer again" title="Answer again" disabled=move || talk.get().writing.with(Option::is_some)
                         on:click=retry.clone()>{Icon::Retry.view()}</button>
-                    <CopyButton text/>
+                    <Show when=move || !text.with(String::is_empty)><CopyButton text/></Show>
                 </footer>
             </Show>
         </article>

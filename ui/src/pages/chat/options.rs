@@ -135,7 +135,6 @@ pub fn OptionsPanel(talk: Signal<Talk>, open: RwSignal<bool>) -> impl IntoView {
             <div class="tabs" role="group" aria-label="Way of writing">
                 {PRESETS.iter().map(|one| view! {
                     <button aria-pressed=move || (preset(&talk.get().options.get()) == one.name).to_string()
-                        aria-selected=move || (preset(&talk.get().options.get()) == one.name).then_some("true")
                         on:click=move |_| talk.get_untracked().options.set(Options { temperature: one.temperature, top_p: one.top_p, ..Options::default() })>
                         {one.name}
                     </button>

@@ -18,6 +18,7 @@ const NEAR: i32 = 80;
 #[component]
 pub fn Thread(talk: Signal<Talk>, listed: RwSignal<bool>) -> impl IntoView {
     let live = live();
+    let is_admin = client().is_admin();
     let options = RwSignal::new(false);
     let scroll = NodeRef::<html::Div>::new();
     let follows = RwSignal::new(true);
@@ -64,6 +65,11 @@ pub fn Thread(talk: Signal<Talk>, listed: RwSignal<bool>) -> impl IntoView {
                         }
                         if branch.with(Vec::is_empty) && talk.problem.with(Option::is_none) {
                             return if no_model() {
+                                if !is_admin {
+                                    return view! {
+                                        <Empty icon=Icon::Cube title="No model yet" text="A model answers on the computer. Get one there to begin."/>
+                                    }.into_any();
+                                }
                                 view! {
                                     <Empty icon=Icon::Cube title="No model yet" text="A model answers on this machine. Get one to begin.">
                                         <a class="btn primary" href="/app/models?tab=get">"Get a model"</a>
@@ -137,12 +143,17 @@ fn blank() -> ConversationMessage {
 /// Before the first word.
 #[component]
 fn Greeting() -> impl IntoView {
-    let _ = client();
+    let is_admin = client().is_admin();
+    let said = if is_admin {
+        "Answers are written on this machine. Nothing you say leaves it."
+    } else {
+        "Answers are written on your computer. Nothing you say leaves your own devices."
+    };
     view! {
         <div class="greeting">
             <img src="/favicon.ico" alt="" width="44" height="44"/>
             <h2>"What shall we look at?"</h2>
-            <p>"Answers are written on this machine. Nothing you say leaves it."</p>
+            <p>{said}</p>
         </div>
     }
 }

@@ -17,6 +17,7 @@ use leptos::prelude::*;
 /// The list, and the dialogs its menus open.
 #[component]
 pub fn List(known: Known) -> impl IntoView {
+    let is_admin = client().is_admin();
     let renaming = RwSignal::new(None::<(String, String)>);
     let revoking = RwSignal::new(None::<(String, String)>);
     let ids = Memo::new(move |_| {
@@ -31,7 +32,7 @@ pub fn List(known: Known) -> impl IntoView {
                 <For each=move || ids.get() key=Clone::clone let:id>
                     <Paired id known renaming revoking/>
                 </For>
-                <Show when=move || ids.with(Vec::is_empty)>
+                <Show when=move || is_admin && ids.with(Vec::is_empty)>
                     <li class="hint">
                         <span class="ic">{Icon::Phone.view()}</span>
                         <div>
@@ -52,19 +53,22 @@ pub fn List(known: Known) -> impl IntoView {
 fn This(known: Known, renaming: RwSignal<Option<(String, String)>>) -> impl IntoView {
     let node = Memo::new(move |_| known.list.with(|list| list.as_ref().map(|list| list.node.clone())));
     let of = move |tell: fn(&kith_wire::system::ThisNode) -> String| move || node.with(|node| node.as_ref().map(tell));
+    let is_admin = client().is_admin();
     let rename = move |()| renaming.set(node.get_untracked().map(|node| (node.id, node.name)));
     view! {
         <li>
             <span class="ic">{Icon::Laptop.view()}</span>
             <div>
-                <b>{of(|node| node.name.clone())}<span class="tag">"this device"</span></b>
+                <b>{of(|node| node.name.clone())}<span class="tag">{if is_admin { "this device" } else { "answers" }}</span></b>
                 <small class="num">{of(devices::machine)}</small>
             </div>
             <span class="state num"><span class="dot"></span>{of(devices::running)}</span>
             <span class="stat num" title=of(|node| node.arch.clone())>{of(|node| format!("Kith {}", node.version))}</span>
-            <Menu label="More for this device">
-                <MenuItem icon=Icon::Edit name="Rename" act=rename/>
-            </Menu>
+            {is_admin.then(|| view! {
+                <Menu label="More for this device">
+                    <MenuItem icon=Icon::Edit name="Rename" act=rename/>
+                </Menu>
+            })}
         </li>
     }
 }
@@ -87,6 +91,7 @@ fn Paired(
     let seen = move || device.with(|device| device.as_ref().map(|device| devices::seen(device, known.now.get())));
     let is_away = move || device.with(|device| device.as_ref().is_none_or(|device| !device.online));
     let this = move || device.get_untracked().map(|device| (device.id, device.name));
+    let is_admin = client().is_admin();
     let label = of(|device| format!("More for {}", device.name))().unwrap_or_default();
     view! {
         <li>
@@ -94,10 +99,12 @@ fn Paired(
             <div><b>{of(|device| device.name.clone())}</b><small class="num">{came}</small></div>
             <span class="state num"><span class="dot" class:away=is_away></span>{seen}</span>
             <span class="stat">{kind_name(kind)}</span>
-            <Menu label=label>
-                <MenuItem icon=Icon::Edit name="Rename" act=move |()| renaming.set(this())/>
-                <MenuItem icon=Icon::Trash name="Revoke" danger=true act=move |()| revoking.set(this())/>
-            </Menu>
+            {is_admin.then(|| view! {
+                <Menu label=label>
+                    <MenuItem icon=Icon::Edit name="Rename" act=move |()| renaming.set(this())/>
+                    <MenuItem icon=Icon::Trash name="Revoke" danger=true act=move |()| revoking.set(this())/>
+                </Menu>
+            })}
         </li>
     }
 }
@@ -125,7 +132,12 @@ fn Revoke(known: Known, what: RwSignal<Option<(String, String)>>) -> impl IntoVi
     let (client, toasts) = (client(), toasts());
     let open = RwSignal::new(false);
     let busy = RwSignal::new(false);
-    Effect::new(move || open.set(what.with(Option::is_some)));
+    Effect::new(move || {
+        let shown = what.with(Option::is_some);
+        if open.get_untracked() != shown {
+            open.set(shown);
+        }
+    });
     let name = move || what.get().map(|(_, name)| name).unwrap_or_default();
     let last = StoredValue::new(String::new());
     // The dialog's name stays while it closes.
@@ -136,7 +148,8 @@ fn Revoke(known: Known, what: RwSignal<Option<(String, String)>>) -> impl IntoVi
         format!("Revoke {}", last.get_value())
     });
     Effect::new(move || {
-        if !open.get() {
+        // Set only where it changes something: what is set tells those who set this.
+        if !open.get() && what.with_untracked(Option::is_some) {
             what.set(None);
         }
     });

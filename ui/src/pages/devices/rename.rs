@@ -1,7 +1,7 @@
 //! Another name for this node or a paired device.
 
 use super::Known;
-use crate::{dialog::Dialog, parts::Field, session::client};
+use crate::{dialog::Dialog, live::live, parts::Field, session::client};
 use kith_wire::system::{RenameDevice, RenamedDevice};
 use leptos::{ev, html, prelude::*};
 
@@ -11,21 +11,24 @@ const LONGEST: &str = "64";
 /// The dialog; it is open while `what` holds an id and a name.
 #[component]
 pub fn Rename(known: Known, what: RwSignal<Option<(String, String)>>) -> impl IntoView {
-    let client = client();
+    let (client, live) = (client(), live());
     let open = RwSignal::new(false);
     let busy = RwSignal::new(false);
     let name = RwSignal::new(String::new());
     let said = RwSignal::new(None::<String>);
     Effect::new(move || {
         let shown = what.get();
-        open.set(shown.is_some());
+        if open.get_untracked() != shown.is_some() {
+            open.set(shown.is_some());
+        }
         if let Some((_, now)) = shown {
             name.set(now);
             said.set(None);
         }
     });
     Effect::new(move || {
-        if !open.get() {
+        // Set only where it changes something: what is set tells those who set this.
+        if !open.get() && what.with_untracked(Option::is_some) {
             what.set(None);
         }
     });
@@ -44,9 +47,16 @@ pub fn Rename(known: Known, what: RwSignal<Option<(String, String)>>) -> impl In
         busy.set(true);
         let client = client.clone();
         leptos::task::spawn_local(async move {
-            let path = format!("/api/v1/devices/{}", js_sys::encode_uri_component(&id));
-            match client.call::<RenamedDevice>("PATCH", &path, &RenameDevice { name }).await {
-                Ok(_) => {
+            let is_this =
+                known.list.try_with_untracked(|list| list.as_ref().is_some_and(|list| list.node.id == id)) == Some(true);
+            let renamed = if is_this {
+                live.call_this(&client, &name).await.map(|_| ())
+            } else {
+                let path = format!("/api/v1/devices/{}", js_sys::encode_uri_component(&id));
+                client.call::<RenamedDevice>("PATCH", &path, &RenameDevice { name }).await.map(|_| ())
+            };
+            match renamed {
+                Ok(()) => {
                     open.try_set(false);
                     known.read(&client);
                 }

@@ -15,6 +15,7 @@ use leptos::prelude::*;
 #[component]
 pub fn Sharing(known: Known) -> impl IntoView {
     let (client, toasts) = (client(), toasts());
+    let is_admin = client.is_admin();
     let busy = RwSignal::new(false);
     let listener =
         Memo::new(move |_| known.list.with(|list| list.as_ref().map(|list| list.listener.clone()).unwrap_or_default()));
@@ -51,9 +52,11 @@ pub fn Sharing(known: Known) -> impl IntoView {
                         </b>
                         <small class="num">{move || listener.with(devices::means)}</small>
                     </div>
-                    <button class="btn small" disabled=move || busy.get() on:click=pause>
-                        {move || if state.get() == State::Paused { "Resume" } else { "Pause" }}
-                    </button>
+                    {is_admin.then(|| view! {
+                        <button class="btn small" disabled=move || busy.get() on:click=pause>
+                            {move || if state.get() == State::Paused { "Resume" } else { "Pause" }}
+                        </button>
+                    })}
                 </li>
                 {move || print.get().map(|print| view! {
                     <li>

@@ -18,7 +18,8 @@ pub fn CopyDialog(source: RwSignal<Option<String>>) -> impl IntoView {
         }
     });
     Effect::new(move || {
-        if !open.get() {
+        // Set only where it changes something: what is set tells those who set this.
+        if !open.get() && source.with_untracked(Option::is_some) {
             source.set(None);
         }
     });

@@ -35,7 +35,8 @@ pub fn DetailsDialog(name: RwSignal<Option<String>>) -> impl IntoView {
         }
     });
     Effect::new(move || {
-        if !open.get() {
+        // Set only where it changes something: what is set tells those who set this.
+        if !open.get() && name.with_untracked(Option::is_some) {
             name.set(None);
         }
     });

@@ -9,6 +9,7 @@ use crate::{
     icons::Icon,
     live::live,
     parts::{Empty, Menu, MenuItem, Skeleton},
+    session::client,
     view::{
         fit::{Fit, needs, percent},
         format, models, words,
@@ -135,6 +136,7 @@ fn Row(model: ModelSummary, details: RwSignal<Option<String>>, copied: RwSignal<
         let name = model.name.clone();
         Memo::new(move |_| live.running.with(|all| all.iter().find(|one| one.name == name).cloned()))
     };
+    let is_admin = client().is_admin();
     let is_running = move || running.with(Option::is_some);
     let is_default = move || name.with_value(|name| shelf.default.with(|default| default.as_ref() == Some(name)));
     let (title, place) = models::split(&model.name);
@@ -167,15 +169,17 @@ fn Row(model: ModelSummary, details: RwSignal<Option<String>>, copied: RwSignal<
             <Menu label=format!("What to do with {title}")>
                 <MenuItem icon=Icon::Chat name="Chat" act=move |()| navigate.with_value(|go| path.with_value(|path| go(path, Default::default())))/>
                 {move || if is_running() {
-                    view! { <MenuItem icon=Icon::Stop name="Unload" act=move |()| shelf.unload(get())/> }.into_any()
+                    is_admin.then(|| view! { <MenuItem icon=Icon::Stop name="Unload" act=move |()| shelf.unload(get())/> }).into_any()
                 } else {
                     view! { <MenuItem icon=Icon::Up name="Load" act=move |()| shelf.load(get(), false)/> }.into_any()
                 }}
                 <MenuItem icon=Icon::Pin name="Keep in memory" act=move |()| shelf.load(get(), true)/>
-                <MenuItem icon=Icon::Check name="Make default" act=move |()| shelf.make_default(get())/>
+                {is_admin.then(|| view! { <MenuItem icon=Icon::Check name="Make default" act=move |()| shelf.make_default(get())/> })}
                 <MenuItem icon=Icon::Eye name="Details" act=move |()| details.set(Some(get()))/>
-                <MenuItem icon=Icon::Copy name="Copy as…" act=move |()| copied.set(Some(get()))/>
-                <MenuItem icon=Icon::Trash name="Remove" danger=true act=move |()| shelf.remove(get())/>
+                {is_admin.then(|| view! {
+                    <MenuItem icon=Icon::Copy name="Copy as…" act=move |()| copied.set(Some(get()))/>
+                    <MenuItem icon=Icon::Trash name="Remove" danger=true act=move |()| shelf.remove(get())/>
+                })}
             </Menu>
         </li>
     }

@@ -165,7 +165,8 @@ fn KeyDialog(provider: RwSignal<Option<ProviderInfo>>, done: Callback<ProviderLi
         }
     });
     Effect::new(move || {
-        if !open.get() {
+        // Set only where it changes something: what is set tells those who set this.
+        if !open.get() && provider.with_untracked(Option::is_some) {
             provider.set(None);
             clear();
         }

@@ -4,6 +4,7 @@ use super::shelf::{Import, shelf};
 use crate::{
     icons::Icon,
     live::live,
+    session::client,
     view::{fit::percent, format, models},
 };
 use kith_wire::system::Download;
@@ -74,6 +75,7 @@ pub fn Bar(#[prop(into)] percent: Signal<Option<f64>>, #[prop(into)] label: Stri
 #[component]
 fn Coming(download: Signal<Download>) -> impl IntoView {
     let shelf = shelf();
+    let is_admin = client().is_admin();
     let progress = Memo::new(move |_| download.with(models::progress));
     let is_broken_off = Memo::new(move |_| download.with(models::is_broken_off));
     let name = download.with_untracked(|download| download.model.clone());
@@ -115,11 +117,11 @@ fn Coming(download: Signal<Download>) -> impl IntoView {
             <div class="do">
                 {move || if is_broken_off.get() {
                     view! {
-                        <button class="btn small" on:click=retry.clone()>{Icon::Retry.view()}"Try again"</button>
+                        {is_admin.then(|| view! { <button class="btn small" on:click=retry.clone()>{Icon::Retry.view()}"Try again"</button> })}
                         <button class="sq" aria-label="Dismiss" title="Dismiss" on:click=dismiss>{Icon::Close.view()}</button>
                     }.into_any()
                 } else {
-                    view! { <button class="sq" aria-label="Cancel the download" title="Cancel" on:click=cancel>{Icon::Close.view()}</button> }.into_any()
+                    is_admin.then(|| view! { <button class="sq" aria-label="Cancel the download" title="Cancel" on:click=cancel>{Icon::Close.view()}</button> }).into_any()
                 }}
             </div>
             <Show when=move || !is_broken_off.get()><Bar percent=bar label=format!("Download of {title}")/></Show>

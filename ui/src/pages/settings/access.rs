@@ -18,20 +18,28 @@ use leptos::{ev, prelude::*};
 pub fn Access() -> impl IntoView {
     let password = RwSignal::new(false);
     let leaving = RwSignal::new(false);
+    let is_admin = client().is_admin();
+    let lasts = if is_admin {
+        "A session ends by itself 24 hours after it began. The app begins a new one whenever it opens the window."
+    } else {
+        "This device is paired, until it is revoked on the computer. Signed out, it must be paired again."
+    };
     view! {
-        <Keys/>
+        {is_admin.then(|| view! { <Keys/> })}
         <Group name="This window">
-            <li>
-                <div class="what">
-                    <b>"Window password"</b>
-                    <small>"To sign in from a browser, without the app. It is never shown."</small>
-                </div>
-                <div class="how"><button class="btn" on:click=move |_| password.set(true)>{Icon::Lock.view()}"Set password"</button></div>
-            </li>
+            {is_admin.then(|| view! {
+                <li>
+                    <div class="what">
+                        <b>"Window password"</b>
+                        <small>"To sign in from a browser, without the app. It is never shown."</small>
+                    </div>
+                    <div class="how"><button class="btn" on:click=move |_| password.set(true)>{Icon::Lock.view()}"Set password"</button></div>
+                </li>
+            })}
             <li>
                 <div class="what">
                     <b>"Signed in"</b>
-                    <small>"A session ends by itself 24 hours after it began. The app begins a new one whenever it opens the window."</small>
+                    <small>{lasts}</small>
                 </div>
                 <div class="how"><button class="btn" on:click=move |_| leaving.set(true)>"Sign out"</button></div>
             </li>

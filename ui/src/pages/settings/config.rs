@@ -30,13 +30,17 @@ pub fn config() -> Config {
 /// Every group of a part's settings.
 #[component]
 pub fn Groups(part: Part) -> impl IntoView {
+    if !client().is_admin() {
+        return ().into_any();
+    }
     let config = config();
-    config.0.view(4, move || {
+    let shown = config.0.view(4, move || {
         known::groups(part)
             .into_iter()
             .map(|(name, all)| view! { <Group name>{all.into_iter().map(|known| view! { <ConfigRow known/> }).collect_view()}</Group> })
             .collect_view()
-    })
+    });
+    shown.into_any()
 }
 
 /// One setting. Nothing where the node does not have it.

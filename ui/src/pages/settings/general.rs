@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     http::Problem,
+    live::live,
     parts::Switch,
     session::client,
     view::{settings::Part, words},
@@ -22,7 +23,7 @@ const HOURS: [u8; 5] = [1, 3, 6, 12, 24];
 #[component]
 pub fn General() -> impl IntoView {
     view! {
-        <Device/>
+        {client().is_admin().then(|| view! { <Device/> })}
         <Theme/>
         <Own/>
         <Groups part=Part::General/>
@@ -36,10 +37,16 @@ fn Device() -> impl IntoView {
     let read = Read::<ProfileBody>::begin("/api/v1/profile");
     read.view(2, move || {
         let client = StoredValue::new(client());
+        let live = live();
         let put = move |saver: Saver, update: ProfileUpdate| {
             let client = client.get_value();
             saver.save(
-                async move { client.call::<ProfileBody>("PUT", "/api/v1/profile", &update).await },
+                async move {
+                    match &update.display_name {
+                        Some(name) => live.call_this(&client, name).await,
+                        None => client.call::<ProfileBody>("PUT", "/api/v1/profile", &update).await,
+                    }
+                },
                 move |profile| {
                     read.set(profile);
                     NOW.to_owned()
@@ -48,7 +55,7 @@ fn Device() -> impl IntoView {
             );
         };
         let (named, metered) = (Saver::new("Device name"), Saver::new("Metered connection"));
-        let name = Signal::derive(move || read.with(|profile| profile.display_name.clone()).unwrap_or_default());
+        let name = Signal::derive(move || live.name.get());
         let is_metered = Signal::derive(move || read.with(|profile| profile.metered).unwrap_or(false));
         let rename = move |name: String| {
             put(named, ProfileUpdate { display_name: Some(name.trim().to_owned()), ..ProfileUpdate::default() });

@@ -6,7 +6,8 @@ use leptos::prelude::*;
 
 /// Where the choice lies between two visits.
 const KEPT: &str = "kith.theme";
-const THEMES: [(&str, &str, Icon); 3] =
+/// The themes: their word in storage, their name, their icon.
+pub const THEMES: [(&str, &str, Icon); 3] =
     [("", "System", Icon::Laptop), ("light", "Light", Icon::Sun), ("dark", "Dark", Icon::Moon)];
 
 /// The choice that was kept, before anything is drawn.
@@ -22,17 +23,22 @@ fn apply(theme: &str) {
     };
 }
 
+/// Chooses a theme by its word, and keeps it.
+pub fn choose_theme(theme: &'static str) {
+    if theme.is_empty() {
+        dom::forget(KEPT);
+    } else {
+        dom::keep(KEPT, theme);
+    }
+    apply(theme);
+}
+
 /// The choice as a row.
 #[component]
 pub fn Theme() -> impl IntoView {
     let chosen = RwSignal::new(dom::kept(KEPT).unwrap_or_default());
     let choose = move |theme: &'static str| {
-        if theme.is_empty() {
-            dom::forget(KEPT);
-        } else {
-            dom::keep(KEPT, theme);
-        }
-        apply(theme);
+        choose_theme(theme);
         chosen.set(theme.to_owned());
     };
     let buttons = THEMES.map(|(word, name, icon)| {

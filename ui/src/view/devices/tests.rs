@@ -38,7 +38,7 @@ fn devices_are_there_or_were_seen_or_never_came() {
     assert_eq!(seen(&device(false, Some(0)), 130_000), "seen 2 min ago");
     assert_eq!(seen(&device(false, None), 0), "not seen yet");
     assert_eq!(came(&device(false, None), 60_000, 0), "paired today 00:00, 192.168.1.31");
-    assert_eq!(headline(&[device(true, None), device(false, None)]), "2 devices paired with this node, 1 online.");
+    assert_eq!(headline(&[device(true, None), device(false, None)], true), "2 devices paired with this node, 1 online.");
 }
 
 #[test]
