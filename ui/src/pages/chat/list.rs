@@ -4,7 +4,7 @@ use crate::{
     dom,
     http::{Client, Problem},
     icons::Icon,
-    live::live,
+    live::{Link, live},
     parts::{Failed, Menu, MenuItem, Skeleton},
     session::{client, sessions},
     toast::toasts,
@@ -63,20 +63,29 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
             }
         });
     };
+    let is_away = Memo::new(move |_| matches!(live.link.get(), Link::Offline(_)));
     Effect::new({
         let client = client.clone();
-        move || {
+        move |before: Option<Option<u64>>| {
+            let newest = live.talked.with(|event| event.as_ref().map(|event| event.id));
+            if is_away.get() {
+                return newest;
+            }
             // Words that come to the conversation at the top change nothing here, and they come often while one is written.
             let grows = live.talked.with(|event| {
                 let data = &event.as_ref()?.data;
                 (data.get("fields")? == &serde_json::json!(["messages"])).then(|| data.get("id")?.as_str().map(str::to_owned))?
             });
             let is_top = |id: &String| {
-                all.with_untracked(|all| all.as_ref()?.iter().find(|one| !one.pinned).map(|one| one.id == *id)) == Some(true)
+                // The first words give it its title.
+                let is_it = |one: &ConversationSummary| one.id == *id && !one.title.is_empty();
+                all.with_untracked(|all| all.as_ref()?.iter().find(|one| !one.pinned).map(is_it)) == Some(true)
             };
-            if !grows.as_ref().is_some_and(is_top) {
+            // Without a new event it is the node that came back, and may tell of other things than before.
+            if before == Some(newest) || !grows.as_ref().is_some_and(is_top) {
                 read(&client, None);
             }
+            newest
         }
     });
     let pause = StoredValue::new(None::<TimeoutHandle>);
