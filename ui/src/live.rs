@@ -4,7 +4,7 @@ use crate::{
     dom,
     http::{Client, Problem},
     session::{Sessions, sessions},
-    view::format,
+    view::{format, pace::Pace},
 };
 use kith_wire::{
     ollama::{ModelSummary, PsResponse, RunningModel, TagsResponse},
@@ -55,6 +55,7 @@ pub struct Live {
     /// Tokens a second of the last answer that ended.
     pub speed: RwSignal<Option<f64>>,
     sessions: Sessions,
+    pace: StoredValue<Pace>,
 }
 
 /// The store of this page.
@@ -76,14 +77,22 @@ impl Live {
             talked: RwSignal::new(None),
             speed: RwSignal::new(None),
             sessions: sessions(),
+            pace: StoredValue::new(Pace::new(dom::now_ms())),
         };
         live.read_all(&client);
         live.listen(&client);
         let turn = StoredValue::new(0u32);
+        let pace = live.pace;
         let every = set_interval_with_handle(
             move || {
                 turn.update_value(|turn| *turn = turn.wrapping_add(1));
-                if dom::is_visible() || turn.get_value().is_multiple_of(HIDDEN) {
+                if !dom::is_visible() && !turn.get_value().is_multiple_of(HIDDEN) {
+                    return;
+                }
+                let runs = live.stats.with_untracked(|stats| stats.as_ref().is_some_and(|stats| stats.inference.running > 0));
+                let is_away = matches!(live.link.get_untracked(), Link::Offline(_));
+                let is_busy = runs || is_away || live.is_downloading();
+                if pace.try_update_value(|pace| pace.looks(dom::now_ms(), is_busy)) == Some(true) {
                     live.read_figures(&client);
                 }
             },
@@ -154,6 +163,7 @@ impl Live {
 
     fn read_figures(self, client: &Client) {
         if self.is_downloading() {
+            self.pace.update_value(Pace::asks);
             self.read_downloads(client);
         }
         let client = client.clone();

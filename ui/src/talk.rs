@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use web_sys::AbortController;
 
 /// How often an answer is kept while it is written, in milliseconds.
-const KEEP_EVERY_MS: i64 = 2000;
+const KEEP_EVERY_MS: i64 = 10_000;
 /// How often an answer is drawn while it is written, in milliseconds: more often than one can read it.
 const DRAW_EVERY_MS: i64 = 50;
 

@@ -8,6 +8,7 @@ pub mod format;
 pub mod highlight;
 pub mod markdown;
 pub mod models;
+pub mod pace;
 pub mod plot;
 pub mod settings;
 pub mod thread;

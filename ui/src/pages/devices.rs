@@ -19,7 +19,7 @@ use leptos::prelude::*;
 use std::time::Duration;
 
 /// How often the list is read while somebody looks: no event tells that a device went away.
-const AGAIN: Duration = Duration::from_secs(10);
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// The list as it was last read.
 #[derive(Clone, Copy)]

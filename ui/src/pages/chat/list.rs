@@ -2,10 +2,10 @@
 
 use crate::{
     dom,
-    http::Client,
+    http::{Client, Problem},
     icons::Icon,
-    live::live,
-    parts::{Menu, MenuItem, Skeleton},
+    live::{Link, live},
+    parts::{Failed, Menu, MenuItem, Skeleton},
     session::{client, sessions},
     toast::toasts,
     view::format,
@@ -28,6 +28,7 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
     let words = RwSignal::new(String::new());
     let all = RwSignal::new(None::<Vec<ConversationSummary>>);
     let next = RwSignal::new(None::<String>);
+    let problem = RwSignal::new(None::<Problem>);
     let sessions = sessions();
     let read = move |client: &Client, after: Option<String>| {
         let client = client.clone();
@@ -40,7 +41,14 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
             if let Some(after) = &after {
                 path.push_str(&format!("&cursor={}", js_sys::encode_uri_component(after)));
             }
-            let Ok(list) = sessions.note(client.get::<ConversationList>(&path).await) else { return };
+            let list = match sessions.note(client.get::<ConversationList>(&path).await) {
+                Ok(list) => list,
+                Err(why) => {
+                    problem.try_set(Some(why));
+                    return;
+                }
+            };
+            problem.try_set(None);
             if words.try_get_untracked() != Some(asked) {
                 return;
             }
@@ -55,11 +63,29 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
             }
         });
     };
+    let is_away = Memo::new(move |_| matches!(live.link.get(), Link::Offline(_)));
     Effect::new({
         let client = client.clone();
-        move || {
-            live.talked.track();
-            read(&client, None);
+        move |before: Option<Option<u64>>| {
+            let newest = live.talked.with(|event| event.as_ref().map(|event| event.id));
+            if is_away.get() {
+                return newest;
+            }
+            // Words that come to the conversation at the top change nothing here, and they come often while one is written.
+            let grows = live.talked.with(|event| {
+                let data = &event.as_ref()?.data;
+                (data.get("fields")? == &serde_json::json!(["messages"])).then(|| data.get("id")?.as_str().map(str::to_owned))?
+            });
+            let is_top = |id: &String| {
+                // The first words give it its title.
+                let is_it = |one: &ConversationSummary| one.id == *id && !one.title.is_empty();
+                all.with_untracked(|all| all.as_ref()?.iter().find(|one| !one.pinned).map(is_it)) == Some(true)
+            };
+            // Without a new event it is the node that came back, and may tell of other things than before.
+            if before == Some(newest) || !grows.as_ref().is_some_and(is_top) {
+                read(&client, None);
+            }
+            newest
         }
     });
     let pause = StoredValue::new(None::<TimeoutHandle>);
@@ -74,6 +100,7 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
             pause.set_value(set_timeout_with_handle(move || read(&client, None), PAUSE).ok());
         }
     };
+    let again = client.clone();
     let groups = move || {
         let (now, offset) = (dom::now_ms(), dom::utc_offset_minutes());
         let mut groups: Vec<(&'static str, Vec<ConversationSummary>)> = Vec::new();
@@ -101,7 +128,13 @@ pub fn List(id: Memo<Option<String>>, listed: RwSignal<bool>, fresh: Callback<()
                 <button class="sq" aria-label="New chat" title="New chat" on:click=move |_| fresh.run(())>{Icon::Plus.view()}</button>
             </header>
             {move || match all.get() {
-                None => view! { <Skeleton rows=5/> }.into_any(),
+                None => match problem.get() {
+                    Some(problem) => {
+                        let client = again.clone();
+                        view! { <Failed problem retry=move |()| read(&client, None)/> }.into_any()
+                    }
+                    None => view! { <Skeleton rows=5/> }.into_any(),
+                },
                 Some(all) if all.is_empty() => {
                     let said = if words.with(String::is_empty) { "What you talk about appears here." } else { "Nothing was said like that." };
                     view! { <p class="none">{said}</p> }.into_any()
