@@ -3,6 +3,7 @@
 //! A [`Client`] holds a bearer: whoever has one is let in. What may be asked without one stands in [`crate::session`].
 
 use js_sys::{Reflect, Uint8Array};
+use kith_wire::documents::DocumentText;
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -139,6 +140,12 @@ impl Client {
         Ok(())
     }
 
+    /// The text of a document, which the node reads.
+    pub async fn document(&self, file: &web_sys::Blob) -> Result<DocumentText, Problem> {
+        let body = Some(("application/octet-stream", file.clone().into()));
+        read(fetch("POST", "/api/v1/documents/text", Some(&self.token), body, None).await?).await
+    }
+
     /// `GET` for bytes, as something that can be saved or shown.
     pub async fn blob(&self, path: &str) -> Result<web_sys::Blob, Problem> {
         let response = send("GET", path, Some(&self.token), None::<&()>, None).await?;
@@ -159,6 +166,18 @@ async fn send(
     body: Option<&impl Serialize>,
     signal: Option<&AbortSignal>,
 ) -> Result<Response, Problem> {
+    let text = body.map(serde_json::to_string).transpose().map_err(|error| Problem::Garbled(error.to_string()))?;
+    fetch(method, path, token, text.map(|text| ("application/json", JsValue::from_str(&text))), signal).await
+}
+
+/// Sends a body of some type as it is.
+async fn fetch(
+    method: &str,
+    path: &str,
+    token: Option<&str>,
+    body: Option<(&str, JsValue)>,
+    signal: Option<&AbortSignal>,
+) -> Result<Response, Problem> {
     let init = RequestInit::new();
     init.set_method(method);
     init.set_signal(signal);
@@ -167,10 +186,9 @@ async fn send(
     if let Some(token) = token {
         set("authorization", &format!("Bearer {token}"))?;
     }
-    if let Some(body) = body {
-        set("content-type", "application/json")?;
-        let text = serde_json::to_string(body).map_err(|error| Problem::Garbled(error.to_string()))?;
-        init.set_body(&JsValue::from_str(&text));
+    if let Some((kind, body)) = body {
+        set("content-type", kind)?;
+        init.set_body(&body);
     }
     init.set_headers(&headers);
     let window = web_sys::window().ok_or(Problem::Offline)?;

@@ -14,6 +14,7 @@ mod pages;
 mod palette;
 mod parts;
 mod session;
+mod shell;
 mod shortcuts;
 mod sign_in;
 mod talk;

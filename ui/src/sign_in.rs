@@ -1,6 +1,6 @@
 //! For those who are not let in yet: the password, or how the window is opened with a ticket.
 
-use crate::{http::Problem, parts::Field, session::sessions};
+use crate::{http::Problem, parts::Field, session::sessions, shell, view::words};
 use leptos::{ev, prelude::*};
 
 /// The page.
@@ -10,6 +10,14 @@ pub fn SignIn(why: Option<Problem>) -> impl IntoView {
     let password = RwSignal::new(String::new());
     let busy = RwSignal::new(false);
     let said = RwSignal::new(why.map(|problem| told(&problem)));
+    // In the app the window is let in anew by itself; the password is for browsers.
+    if shell::is_here() {
+        leptos::task::spawn_local(async move {
+            if let Err(error) = shell::enter_again().await {
+                said.try_set(Some(words::sentence(&error)));
+            }
+        });
+    }
     let enter = move |event: ev::SubmitEvent| {
         event.prevent_default();
         if busy.get_untracked() {

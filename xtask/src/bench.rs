@@ -6,6 +6,7 @@ mod machine;
 mod median;
 mod reads;
 mod schema;
+mod window;
 mod yardstick;
 
 use std::fs;
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths::Paths;
 
-const NAMES: [&str; 4] = ["inference", "reads", "schema", "conformance"];
+const NAMES: [&str; 5] = ["inference", "reads", "schema", "conformance", "window"];
 
 /// Runs the bench named first; `--write` after it keeps the figures.
 pub fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
@@ -29,6 +30,7 @@ pub fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
         "reads" => reads::measure(paths)?,
         "schema" => schema::measure(paths)?,
         "conformance" => conformance::measure(paths)?,
+        "window" => window::measure(paths)?,
         other => bail!("there is no bench {other:?}; there are: {}", NAMES.join(", ")),
     };
     println!("{report}");

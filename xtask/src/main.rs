@@ -36,7 +36,8 @@ cargo xtask COMMAND
                             inference    speed beside llama.cpp, streams, start, memory
                             reads        cheap reads at 500 requests a second
                             schema       200 answers by JSON Schema, checked
-                            conformance  made-up requests against the OpenAPI document";
+                            conformance  made-up requests against the OpenAPI document
+                            window       how soon the window is there, and what it costs hidden";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -67,6 +67,13 @@ pub fn build(paths: &Paths, effort: Effort) -> Result<()> {
     Ok(())
 }
 
+/// What the built pages' WebAssembly weighs compressed, in bytes.
+pub fn weight(paths: &Paths) -> Result<u64> {
+    let files = files_under(&paths.root.join("ui/dist/assets"))?;
+    let module = files.iter().find(|file| file.to_str().is_some_and(|name| name.ends_with(".wasm.br")));
+    Ok(fs::metadata(module.context("the pages are not built")?)?.len())
+}
+
 /// Writes the module and its JavaScript half.
 fn bind(wasm: &Path, out: &Path) -> Result<()> {
     if out.exists() {

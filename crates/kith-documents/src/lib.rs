@@ -1,6 +1,6 @@
 //! The text of documents that people attach to prompts: plain text in Unicode, and PDF. Bounded, and read page by page.
 
-use lopdf::{Document, Error as PdfError, LoadOptions, error::DecompressError};
+use lopdf::{Document, Error as PdfError, LoadOptions};
 use std::time::{Duration, Instant};
 
 /// The largest document read, in bytes.
@@ -147,9 +147,7 @@ fn tidy(page: &str) -> String {
 fn broken(error: PdfError) -> DocumentError {
     match error {
         PdfError::Decryption(_) | PdfError::InvalidPassword | PdfError::UnsupportedSecurityHandler(_) => DocumentError::Protected,
-        PdfError::Decompress(DecompressError::MemoryLimitExceeded { .. }) => {
-            DocumentError::Broken(format!("a part of it grows to more than {MAX_INFLATED} bytes"))
-        }
+        PdfError::Decompress(error) => DocumentError::Broken(error.to_string()),
         error => DocumentError::Broken(error.to_string()),
     }
 }

@@ -3,6 +3,7 @@
 use super::model_picker::ModelPicker;
 use crate::{
     dom,
+    http::Client,
     icons::Icon,
     session::client,
     talk::{Draft, Talk, Talks},
@@ -23,6 +24,7 @@ const MOST_IMAGES: usize = 16;
 const MOST_FILES: usize = 32;
 const LARGEST_IMAGE: f64 = (20 << 20) as f64;
 const LARGEST_TEXT: f64 = (4 << 20) as f64;
+const LARGEST_PDF: f64 = (32 << 20) as f64;
 /// A paste longer than this is a file, not something one would read in a box.
 const LONG_PASTE: usize = 20_000;
 
@@ -86,7 +88,7 @@ pub fn Composer(talk: Signal<Talk>) -> impl IntoView {
             let client = client.clone();
             let model = talk.get_untracked().model.get_untracked();
             leptos::task::spawn_local(async move {
-                match read(&file).await {
+                match read(&file, &client).await {
                     Ok(Taken::Text(text)) if draft.with_untracked(|draft| draft.files.len()) < MOST_FILES => {
                         draft.update(|draft| draft.files.push(text));
                     }
@@ -262,7 +264,7 @@ enum Taken {
 }
 
 /// Reads a file as what a model can use; says why it cannot.
-async fn read(file: &File) -> Result<Taken, String> {
+async fn read(file: &File, client: &Client) -> Result<Taken, String> {
     let (name, kind, size) = (file.name(), file.type_(), file.size());
     if ["image/png", "image/jpeg", "image/webp", "image/gif"].contains(&kind.as_str()) {
         if size > LARGEST_IMAGE {
@@ -271,11 +273,20 @@ async fn read(file: &File) -> Result<Taken, String> {
         let data = dom::data_url(file).await;
         return Ok(Taken::Image(MessageImage { data, name: Some(name), ..MessageImage::default() }));
     }
+    if kind == "application/pdf" || name.to_ascii_lowercase().ends_with(".pdf") {
+        if size > LARGEST_PDF {
+            return Err(format!("{name} is larger than {}.", format::bytes(LARGEST_PDF as u64)));
+        }
+        let found = client.document(file).await.map_err(|problem| format!("{name}: {problem}"))?;
+        // A model that is told of the cut does not take the rest for missing.
+        let text = if found.cut { format!("{}\n\n[The document goes on.]", found.text) } else { found.text };
+        return Ok(Taken::Text(MessageAttachment { name, kind: "text".to_owned(), text }));
+    }
     if size > LARGEST_TEXT {
         return Err(format!("{name} is larger than {}.", format::bytes(LARGEST_TEXT as u64)));
     }
     match dom::file_text(file).await {
         Some(text) => Ok(Taken::Text(MessageAttachment { name, kind: "text".to_owned(), text })),
-        None => Err(format!("{name} is neither text nor a picture that a model can read.")),
+        None => Err(format!("{name} is neither text, nor a PDF, nor a picture that a model can read.")),
     }
 }

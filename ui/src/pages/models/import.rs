@@ -1,7 +1,13 @@
 //! Taking a file of this machine into the library.
 
 use super::{folders::Folders, shelf::shelf};
-use crate::{dialog::Dialog, icons::Icon, parts::Field, view::models};
+use crate::{
+    dialog::Dialog,
+    icons::Icon,
+    parts::Field,
+    shell::{self, Wanted},
+    view::models,
+};
 use leptos::prelude::*;
 
 /// Asks for the file and a name.
@@ -30,6 +36,21 @@ pub fn ImportDialog(open: RwSignal<bool>) -> impl IntoView {
                 <Field label="File" help="A GGUF file, or a folder with an embedding model's safetensors. It is copied; the original stays.">
                     <input class="path" dir="ltr" required spellcheck="false" autocapitalize="off" placeholder="/home/ann/models/tiny.Q4_K_M.gguf" prop:value=move || path.get() on:input:target=move |event| path.set(event.target().value())/>
                 </Field>
+                {shell::is_here().then(|| {
+                    let choose = move |wanted| {
+                        leptos::task::spawn_local(async move {
+                            if let Ok(Some(chosen)) = shell::choose(wanted).await {
+                                path.try_set(chosen);
+                            }
+                        });
+                    };
+                    view! {
+                        <div class="acts">
+                            <button type="button" class="chip" on:click=move |_| choose(Wanted::Model)>{Icon::Attach.view()}"Choose a file"</button>
+                            <button type="button" class="chip" on:click=move |_| choose(Wanted::Folder)>{Icon::Disk.view()}"Choose a folder"</button>
+                        </div>
+                    }
+                })}
                 <button type="button" class="chip browse" aria-expanded=move || browsing.get().to_string() on:click=move |_| browsing.update(|on| *on = !*on)>
                     {Icon::Disk.view()}"Look through folders"
                 </button>

@@ -11,7 +11,11 @@ use crate::{
     live::live,
     parts::Switch,
     session::client,
-    view::{settings::Part, words},
+    shell,
+    view::{
+        settings::{Note, Part},
+        words,
+    },
 };
 use kith_wire::system::{ProfileBody, ProfileUpdate, SettingsBody, SettingsUpdate};
 use leptos::prelude::*;
@@ -24,6 +28,7 @@ const HOURS: [u8; 5] = [1, 3, 6, 12, 24];
 pub fn General() -> impl IntoView {
     view! {
         {client().is_admin().then(|| view! { <Device/> })}
+        {crate::shell::is_here().then(|| view! { <App/> })}
         <Theme/>
         <Own/>
         <Groups part=Part::General/>
@@ -73,6 +78,38 @@ fn Device() -> impl IntoView {
             </Group>
         }
     })
+}
+
+/// The app around this page.
+#[component]
+fn App() -> impl IntoView {
+    let (on, note) = (RwSignal::new(false), RwSignal::new(Note::None));
+    leptos::task::spawn_local(async move {
+        if let Ok(state) = shell::state().await {
+            on.try_set(state.start_at_login);
+        }
+    });
+    let set = move |wanted: bool| {
+        note.set(Note::Saving);
+        leptos::task::spawn_local(async move {
+            let said = match shell::start_at_login(wanted).await {
+                Ok(now) => {
+                    on.try_set(now);
+                    Note::Done(NOW.to_owned())
+                }
+                Err(error) => Note::Bad(words::sentence(&error)),
+            };
+            note.try_set(said);
+        });
+    };
+    view! {
+        <Group name="This app">
+            <Row id="login" name="Start at login" note
+                help=Signal::stored("Kith waits in the tray, and other devices find it.".to_owned())>
+                <Switch id="login" on label="Start at login" set/>
+            </Row>
+        </Group>
+    }
 }
 
 /// What the owner set for the window.
