@@ -2,10 +2,10 @@
 
 use crate::{app::App, error::ApiError};
 use axum::{
+    body::Bytes,
     extract::{FromRequest, Request},
     http::{HeaderMap, header},
 };
-use axum::body::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use kith_types::Code;
 use serde::de::{DeserializeOwned, IgnoredAny};
