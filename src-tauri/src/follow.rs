@@ -165,7 +165,7 @@ mod tests {
     use serde_json::json;
 
     fn event(kind: &str, data: serde_json::Value) -> Envelope {
-        Envelope { kind: kind.to_owned(), id: 1, ts_ms: Timestamp::from_millis(0), data }
+        Envelope { kind: kind.to_owned(), id: 1, ts_ms: Timestamp::from_ms(0), data }
     }
 
     #[test]

@@ -53,9 +53,15 @@ async fn interactive() -> Result<f64, ErrorStatus> {
         }).observe(document, {childList: true, subtree: true});";
     let watch = Cdp("Page.addScriptToEvaluateOnNewDocument", json!({"source": watch}));
     browser.page.issue_cmd(watch).await.expect("the script is taken");
-    let ticket = client().post(format!("{}/api/v1/auth/bootstrap-tickets", node.url)).header("x-kith-admin-token", admin_token(data.path()));
+    let ticket = client()
+        .post(format!("{}/api/v1/auth/bootstrap-tickets", node.url))
+        .header("x-kith-admin-token", admin_token(data.path()));
     let ticket: Value = ticket.json(&json!({})).send().await.expect("an answer").json().await.expect("a ticket");
-    browser.page.goto(&format!("{}/app/chat#ticket={}", node.url, ticket["ticket"].as_str().expect("a ticket"))).await.expect("a page");
+    browser
+        .page
+        .goto(&format!("{}/app/chat#ticket={}", node.url, ticket["ticket"].as_str().expect("a ticket")))
+        .await
+        .expect("a page");
     browser.until("one can type", "return window.kithReady").await;
     let mut figures = Vec::new();
     for _ in 0..TRIES {
@@ -146,7 +152,11 @@ async fn main() {
         println!("start of the app to its page shown, with the node's start: {:.0} ms", median(shown.clone()));
         std::thread::sleep(Duration::from_secs(5));
         let pids = tree(node.pid);
-        println!("memory, window shown: {:.0} MB resident in the app, {:.0} MB proportional with its view", memory(&pids[..1], "Rss:"), memory(&pids, "Pss:"));
+        println!(
+            "memory, window shown: {:.0} MB resident in the app, {:.0} MB proportional with its view",
+            memory(&pids[..1], "Rss:"),
+            memory(&pids, "Pss:")
+        );
         display.close("Kith");
         std::thread::sleep(Duration::from_secs(10));
         let pids = tree(node.pid);
@@ -154,7 +164,11 @@ async fn main() {
         std::thread::sleep(IDLE);
         let used = (processor(&pids) - before) / IDLE.as_secs_f64() * 100.0;
         println!("window hidden: {used:.2} % of one processor over {} s", IDLE.as_secs());
-        println!("memory, window hidden: {:.0} MB resident in the app, {:.0} MB proportional with its view", memory(&pids[..1], "Rss:"), memory(&pids, "Pss:"));
+        println!(
+            "memory, window hidden: {:.0} MB resident in the app, {:.0} MB proportional with its view",
+            memory(&pids[..1], "Rss:"),
+            memory(&pids, "Pss:")
+        );
         assert!(std::process::Command::new("kill").arg(node.pid.to_string()).status().expect("kill").success());
         wait("it ends", || NodeRecord::read(data.path()).is_none());
     }
@@ -168,6 +182,10 @@ async fn main() {
     display.close("Kith");
     std::thread::sleep(Duration::from_secs(10));
     let pids = tree(NodeRecord::read(data.path()).expect("a node").pid);
-    println!("memory, window dropped: {:.0} MB resident in the app, {:.0} MB proportional in all", memory(&pids[..1], "Rss:"), memory(&pids, "Pss:"));
+    println!(
+        "memory, window dropped: {:.0} MB resident in the app, {:.0} MB proportional in all",
+        memory(&pids[..1], "Rss:"),
+        memory(&pids, "Pss:")
+    );
     drop(app);
 }

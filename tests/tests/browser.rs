@@ -1,6 +1,7 @@
 //! A browser, or the app's own window, driven by WebDriver. The drivers come from the system; where they are missing the tests
 //! that need them say so, and in CI they must be there.
 
+#[path = "browser/x11.rs"]
 pub mod x11;
 
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element, wd::Capabilities};
@@ -99,7 +100,9 @@ impl Browser {
         if width >= 700 {
             // Headless windows keep some of their height for a bar that is not there.
             let inner = page.execute("return [innerWidth, innerHeight]", vec![]).await.expect("a size");
-            let missing = |at: usize, wanted: u32| wanted.saturating_sub(u32::try_from(inner[at].as_u64().expect("a number")).expect("small"));
+            let missing = |at: usize, wanted: u32| {
+                wanted.saturating_sub(u32::try_from(inner[at].as_u64().expect("a number")).expect("small"))
+            };
             page.set_window_size(width + missing(0, width), height + missing(1, height)).await.expect("a size");
         }
         Some(Self { page, _driver: driver, _profile: profile })

@@ -31,14 +31,16 @@ fn wait_until(what: &str, patience: Duration, mut there: impl FnMut() -> bool) {
 
 fn is_alive(pid: u32) -> bool {
     // What has ended but is not reaped yet counts as ended.
-    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" Z")))
 }
 
 /// A folder of a node that has the real model under two names.
 fn prepared(model: &Path) -> TempDir {
     let data = tempfile::tempdir().unwrap();
     std::fs::write(data.path().join("config.toml"), "[api]\nport = 0\n").unwrap();
-    for arguments in [vec!["import", model.to_str().unwrap(), "--name", "smollm2:135m"], vec!["cp", "smollm2:135m", "other:135m"]] {
+    for arguments in [vec!["import", model.to_str().unwrap(), "--name", "smollm2:135m"], vec!["cp", "smollm2:135m", "other:135m"]]
+    {
         let done = kith_command(data.path()).args(&arguments).output().unwrap();
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     }
@@ -91,10 +93,18 @@ async fn a_person_opens_the_app_is_greeted_chats_stops_switches_closes_and_comes
     window.picture("desktop-chat").await;
 
     // A long one, stopped.
-    window.until_within(ANSWER, "the first answer ends", "return document.querySelector('article.kin[aria-busy=true]') === null").await;
+    window
+        .until_within(ANSWER, "the first answer ends", "return document.querySelector('article.kin[aria-busy=true]') === null")
+        .await;
     window.write("textarea[aria-label=Message]", "Write a very long story about the sea, with many chapters.").await;
     window.click("Send").await;
-    window.until_within(ANSWER, "it writes", "const all = [...document.querySelectorAll('article.kin')]; return all.length === 2 && all[1].innerText.length > 40").await;
+    window
+        .until_within(
+            ANSWER,
+            "it writes",
+            "const all = [...document.querySelectorAll('article.kin')]; return all.length === 2 && all[1].innerText.length > 40",
+        )
+        .await;
     window.click("Stop").await;
     window.until("it stopped", "return document.querySelector('article.kin[aria-busy=true]') === null").await;
 
@@ -103,13 +113,16 @@ async fn a_person_opens_the_app_is_greeted_chats_stops_switches_closes_and_comes
     window.until("both models are offered", "return [...document.querySelectorAll('[role=menuitemradio]')].length >= 2").await;
     let choose = "const other = [...document.querySelectorAll('[role=menuitemradio]')].find(one => one.innerText.includes('other:135m')); other.click(); return true";
     window.page.execute(choose, vec![]).await.unwrap();
-    window.until("the other one is chosen", "return document.querySelector('.picker button.chip').innerText.includes('other:135m')").await;
+    window
+        .until("the other one is chosen", "return document.querySelector('.picker button.chip').innerText.includes('other:135m')")
+        .await;
 
     // Dark, by the settings.
     let url = NodeRecord::read(data.path()).unwrap().url;
     window.page.goto(&format!("{url}/app/settings")).await.unwrap();
     window.click("Dark").await;
-    let dark = "const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number); return r + g + b < 200";
+    let dark =
+        "const [r, g, b] = getComputedStyle(document.body).backgroundColor.match(/\\d+/g).map(Number); return r + g + b < 200";
     window.until("the page is dark", dark).await;
     window.picture("desktop-settings-dark").await;
 
@@ -122,7 +135,13 @@ async fn a_person_opens_the_app_is_greeted_chats_stops_switches_closes_and_comes
     };
     let state = window.page.execute_async(&invoke("shell_state", json!({})), vec![]).await.unwrap();
     assert_eq!(state["found"]["own_node"], true, "{state}");
-    for command in ["plugin:window|close", "plugin:dialog|open", "plugin:clipboard-manager|read_text", "plugin:updater|check", "plugin:event|emit"] {
+    for command in [
+        "plugin:window|close",
+        "plugin:dialog|open",
+        "plugin:clipboard-manager|read_text",
+        "plugin:updater|check",
+        "plugin:event|emit",
+    ] {
         let refused = window.page.execute_async(&invoke(command, json!({})), vec![]).await.unwrap();
         assert!(refused["error"].as_str().is_some_and(|error| error.contains("not allowed")), "{command}: {refused}");
     }
@@ -136,11 +155,16 @@ async fn a_person_opens_the_app_is_greeted_chats_stops_switches_closes_and_comes
 
     // A second start raises it, and ends.
     let bus = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
-    let bus = bus.split(|byte| *byte == 0).find_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("DBUS_SESSION_BUS_ADDRESS=")).unwrap().to_owned();
+    let bus = bus
+        .split(|byte| *byte == 0)
+        .find_map(|line| std::str::from_utf8(line).ok()?.strip_prefix("DBUS_SESSION_BUS_ADDRESS="))
+        .unwrap()
+        .to_owned();
     let home = tempfile::tempdir().unwrap();
     let mut second = Command::new(app());
     display.at_home(&mut second, home.path());
-    let second = second.env("DBUS_SESSION_BUS_ADDRESS", bus).arg("--data-dir").arg(data.path()).arg("kith://models").output().unwrap();
+    let second =
+        second.env("DBUS_SESSION_BUS_ADDRESS", bus).arg("--data-dir").arg(data.path()).arg("kith://models").output().unwrap();
     assert!(second.status.success(), "{}", String::from_utf8_lossy(&second.stderr));
     wait_until("the window is back", Duration::from_secs(20), || display.shows(TITLE));
     window.until("the address led to its page", "return location.pathname === '/app/models'").await;
@@ -162,7 +186,9 @@ fn alone(display: &Display, data: &Path, home: &Path, arguments: &[&str]) -> Run
 }
 
 fn running(data: &Path) -> NodeRecord {
-    wait_until("the node tells where it is", Duration::from_secs(30), || NodeRecord::read(data).is_some_and(|record| is_alive(record.pid)));
+    wait_until("the node tells where it is", Duration::from_secs(30), || {
+        NodeRecord::read(data).is_some_and(|record| is_alive(record.pid))
+    });
     NodeRecord::read(data).unwrap()
 }
 
@@ -192,10 +218,12 @@ async fn a_window_that_is_hidden_for_long_is_dropped_and_one_whose_process_dies_
 
     // The view's process is killed: the window comes back with another.
     let view = || {
-        let found = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        let found =
+            std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
         found.into_iter().find(|pid| {
             std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-                stat.contains("(WebKitWebProces") && stat.rsplit(')').next().unwrap().split_whitespace().nth(1) == Some(&node.pid.to_string())
+                stat.contains("(WebKitWebProces")
+                    && stat.rsplit(')').next().unwrap().split_whitespace().nth(1) == Some(&node.pid.to_string())
             })
         })
     };
@@ -233,7 +261,9 @@ async fn the_app_joins_a_node_that_runs_and_takes_over_when_that_one_dies() {
     std::fs::write(data.path().join("config.toml"), "[api]\nport = 0\n").unwrap();
     first.kill();
     let dead = NodeRecord::read(data.path()).unwrap().pid;
-    wait_until("the app's own node answers", Duration::from_secs(60), || NodeRecord::read(data.path()).is_some_and(|record| record.pid != dead));
+    wait_until("the app's own node answers", Duration::from_secs(60), || {
+        NodeRecord::read(data.path()).is_some_and(|record| record.pid != dead)
+    });
     let node = running(data.path());
     assert!(client().get(format!("{}/health", node.url)).send().await.unwrap().status().is_success());
     assert!(Command::new("kill").arg(node.pid.to_string()).status().unwrap().success());

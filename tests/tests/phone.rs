@@ -14,10 +14,9 @@ const ANSWER: &str = "Here is **bold** code:\n\n```rust\nfn main() {}\n```\n\n<s
     onerror=\"window.owned = 2\">\n\n[go](javascript:window.owned=3) and [there](https://example.org/)\n\n| a | b |\n|---|---|\n| 1 | 2 |\n";
 
 async fn node(test: u8) -> TestNode {
-    let engine = ScriptedEngine::new(|prompt| {
-        Ok(if prompt.contains("long") { "word ".repeat(400) } else { ANSWER.to_owned() })
-    });
-    let node = TestNode::with(&format!("[lan]\nbind = [\"127.78.0.{test}\"]\n"), engine.with_pace(Duration::from_millis(2))).await;
+    let engine = ScriptedEngine::new(|prompt| Ok(if prompt.contains("long") { "word ".repeat(400) } else { ANSWER.to_owned() }));
+    let node =
+        TestNode::with(&format!("[lan]\nbind = [\"127.78.0.{test}\"]\n"), engine.with_pace(Duration::from_millis(2))).await;
     node.import("tiny:1b", 1).await;
     node
 }
@@ -59,7 +58,11 @@ async fn a_phone_pairs_by_the_code_chats_and_is_put_out_when_it_is_revoked() {
     browser.write("textarea[aria-label=Message]", "hello").await;
     browser.click("Send").await;
     browser.until("the answer is there", "return document.querySelector('article.kin table') !== null").await;
-    assert_eq!(browser.page.execute("return window.owned ?? null", vec![]).await.unwrap(), Value::Null, "a model's script runs nowhere");
+    assert_eq!(
+        browser.page.execute("return window.owned ?? null", vec![]).await.unwrap(),
+        Value::Null,
+        "a model's script runs nowhere"
+    );
     let links = "return [...document.querySelectorAll('article.kin a')].map(a => a.protocol).filter(p => !p.startsWith('http'))";
     assert_eq!(browser.page.execute(links, vec![]).await.unwrap(), json!([]), "a model's links lead to the web or nowhere");
     browser.picture("phone-chat-390-light").await;
@@ -79,7 +82,9 @@ async fn a_phone_pairs_by_the_code_chats_and_is_put_out_when_it_is_revoked() {
     browser.page.execute("localStorage.clear()", vec![]).await.unwrap();
     browser.page.refresh().await.unwrap();
     browser.click("Pair").await;
-    browser.until("a used code is refused", "return /This code was used already|This is not the code/.test(document.body.innerText)").await;
+    browser
+        .until("a used code is refused", "return /This code was used already|This is not the code/.test(document.body.innerText)")
+        .await;
     browser.close().await;
     node.stop().await;
 }
@@ -112,7 +117,8 @@ async fn a_replayed_ticket_opens_nothing_and_a_huge_paste_leaves_the_page_alive(
 /// A node whose owner has seen the welcome.
 async fn greeted(node: &TestNode) {
     let id = node.node().node_id().to_string();
-    let named = node.as_admin(Method::PATCH, &format!("/api/v1/devices/{id}")).json(&json!({"name": "Study"})).send().await.unwrap();
+    let named =
+        node.as_admin(Method::PATCH, &format!("/api/v1/devices/{id}")).json(&json!({"name": "Study"})).send().await.unwrap();
     assert!(named.status().is_success(), "{}", named.text().await.unwrap());
 }
 
@@ -130,7 +136,8 @@ async fn a_name_of_a_model_that_is_html_stays_words_and_keys_lead_through_the_wi
     assert!(words.as_u64().unwrap() < 5 * 400, "it was stopped before its end");
 
     let name = "<img src=x onerror=window.owned=1>";
-    let asked = node.as_admin(Method::POST, "/api/v1/models/import").json(&json!({"path": "/x", "name": name})).send().await.unwrap();
+    let asked =
+        node.as_admin(Method::POST, "/api/v1/models/import").json(&json!({"path": "/x", "name": name})).send().await.unwrap();
     assert!(asked.status().is_client_error(), "no model is called that");
     // So such a name only ever comes from elsewhere: a conversation that names it.
     let body = json!({"title": name, "model": name});
@@ -183,7 +190,9 @@ async fn look(width: u32, height: u32, theme: &str, test: u8) {
         let address = if page == "chat" { talk.to_string() } else { format!("{}/app/{page}", node.url) };
         browser.page.goto(&address).await.unwrap();
         browser.find(sign).await;
-        browser.until("nothing loads any more", "return document.querySelectorAll('[aria-busy=true], .skeleton').length === 0").await;
+        browser
+            .until("nothing loads any more", "return document.querySelectorAll('[aria-busy=true], .skeleton').length === 0")
+            .await;
         let name = page.replace(['/', '?', '='], "-");
         browser.picture(&format!("{name}-{width}-{theme}")).await;
         let wide = browser.page.execute("return document.documentElement.scrollWidth - innerWidth", vec![]).await.unwrap();
@@ -196,7 +205,10 @@ async fn look(width: u32, height: u32, theme: &str, test: u8) {
         }
         match browser.violations().await {
             Some(found) => faults.extend(found.into_iter().map(|fault| format!("{page}: {fault}"))),
-            None => assert!(std::env::var_os("CI").is_none() || std::env::var_os("KITH_TEST_JAVASCRIPT").is_none(), "axe-core is missing"),
+            None => assert!(
+                std::env::var_os("CI").is_none() || std::env::var_os("KITH_TEST_JAVASCRIPT").is_none(),
+                "axe-core is missing"
+            ),
         }
     }
     browser.close().await;

@@ -27,7 +27,7 @@ use kith_system::{System, SystemError, SystemParts};
 use kith_types::{Clock, NodeId, SystemClock};
 use serde_json::json;
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     net::SocketAddr,
     path::{Path, PathBuf},

@@ -65,8 +65,8 @@ impl Display {
             let value = |property, kind| {
                 self.connection.get_property(false, *window, property, kind, 0, 256).ok()?.reply().ok().map(|found| found.value)
             };
-            value(name, AtomEnum::ANY.into()).is_some_and(|found| found == title.as_bytes())
-                && value(protocols, AtomEnum::ANY.into()).is_some_and(|found| !found.is_empty())
+            value(name, AtomEnum::ANY).is_some_and(|found| found == title.as_bytes())
+                && value(protocols, AtomEnum::ANY).is_some_and(|found| !found.is_empty())
         })
     }
 

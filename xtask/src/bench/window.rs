@@ -22,5 +22,10 @@ pub fn measure(paths: &Paths) -> Result<String> {
     }
     let figures = String::from_utf8(output.stdout).context("figures are text")?;
     let figures: Vec<String> = figures.lines().filter(|line| line.contains(": ")).map(|line| format!("- {line}")).collect();
-    Ok(format!("{}\n\n{}\n- WebAssembly of the pages, compressed: {} KiB", machine::described(), figures.join("\n"), pages::weight(paths)? >> 10))
+    Ok(format!(
+        "{}\n\n{}\n- WebAssembly of the pages, compressed: {} KiB",
+        machine::described(),
+        figures.join("\n"),
+        pages::weight(paths)? >> 10
+    ))
 }
