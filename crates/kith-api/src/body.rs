@@ -23,7 +23,8 @@ pub(crate) struct PromptJson<T>(pub T);
 /// A JSON body as Ollama takes it: also without a content type, or with the one curl sends when nobody says otherwise.
 pub(crate) struct OllamaJson<T>(pub T);
 
-fn media_type(headers: &HeaderMap) -> Option<String> {
+/// What a body is announced as, in small letters and without parameters.
+pub fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().unwrap_or("\0");
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
