@@ -77,13 +77,12 @@ async fn a_phone_pairs_by_the_code_chats_and_is_put_out_when_it_is_revoked() {
 
     // The code was good once.
     let again = invite(&node).await;
+    browser.page.execute("localStorage.clear()", vec![]).await.unwrap();
     browser.page.goto("about:blank").await.unwrap();
     browser.page.goto(&invitation.url.replace(&base, again.url.split("/pair#").next().unwrap())).await.unwrap();
-    browser.page.execute("localStorage.clear()", vec![]).await.unwrap();
-    browser.page.refresh().await.unwrap();
     browser.click("Pair").await;
     browser
-        .until("a used code is refused", "return /This code was used already|This is not the code/.test(document.body.innerText)")
+        .until("a used code is refused", "return /This code was used already|This code has expired/.test(document.body.innerText)")
         .await;
     browser.close().await;
     node.stop().await;
@@ -116,9 +115,7 @@ async fn a_replayed_ticket_opens_nothing_and_a_huge_paste_leaves_the_page_alive(
 
 /// A node whose owner has seen the welcome.
 async fn greeted(node: &TestNode) {
-    let id = node.node().node_id().to_string();
-    let named =
-        node.as_admin(Method::PATCH, &format!("/api/v1/devices/{id}")).json(&json!({"name": "Study"})).send().await.unwrap();
+    let named = node.as_admin(Method::PUT, "/api/v1/profile").json(&json!({"display_name": "Study"})).send().await.unwrap();
     assert!(named.status().is_success(), "{}", named.text().await.unwrap());
 }
 
@@ -150,9 +147,9 @@ async fn a_name_of_a_model_that_is_html_stays_words_and_keys_lead_through_the_wi
     }
 
     // The palette, by the keyboard alone.
-    let palette = "document.dispatchEvent(new KeyboardEvent('keydown', {key: 'k', ctrlKey: true, bubbles: true})); return true";
-    browser.page.execute(palette, vec![]).await.unwrap();
-    browser.until("the palette is open", "return document.querySelector('dialog[open] input') !== null").await;
+    let keys = format!("{}k", Key::Control);
+    browser.page.active_element().await.unwrap().send_keys(&keys).await.unwrap();
+    browser.until("the palette is open", "return document.activeElement.closest('.palette[role=dialog]') !== null").await;
     browser.page.active_element().await.unwrap().send_keys(&format!("settings{}", Key::Enter)).await.unwrap();
     browser.until("the palette led to the settings", "return location.pathname.startsWith('/app/settings')").await;
     browser.close().await;
