@@ -18,6 +18,8 @@ const AGAIN: Duration = Duration::from_secs(2);
 const AWAY: u32 = 3;
 /// How often figures are read although nothing was told.
 const FIGURES: Duration = Duration::from_secs(30);
+/// The file in the node's folder that says that its library had the models that came with the app.
+const TAKEN: &str = "bundled-models-taken";
 /// The longest line of the event stream that is kept.
 const LONGEST: usize = 1 << 20;
 
@@ -134,15 +136,25 @@ pub async fn bundled_model(app: &AppHandle) {
     if bundled.is_empty() {
         return;
     }
-    // Only a library that never had any: what the user removed stays away.
-    match link.models().await {
-        Ok(models) if models.is_empty() => {}
-        _ => return,
+    // Once for each folder: what the user removed stays away.
+    let taken = app.state::<Shell>().data_dir.join(TAKEN);
+    if taken.exists() {
+        return;
     }
-    for (path, name) in bundled {
-        if let Err(error) = link.import(&path, &name).await {
-            tracing::warn!(%error, name, "the model that came with the app is not taken");
+    match link.models().await {
+        Ok(models) if models.is_empty() => {
+            for (path, name) in bundled {
+                if let Err(error) = link.import(&path, &name).await {
+                    tracing::warn!(%error, name, "the model that came with the app is not taken");
+                    return;
+                }
+            }
         }
+        Ok(_) => {}
+        Err(_) => return,
+    }
+    if let Err(error) = std::fs::write(&taken, "") {
+        tracing::warn!(%error, "it cannot be noted that the model was taken");
     }
 }
 

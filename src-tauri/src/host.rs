@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 /// How long another node, which holds the folder but does not answer yet, is waited for.
 const RIVAL: Duration = Duration::from_secs(15);
 /// How often it is looked for.
-const LOOK: Duration = Duration::from_millis(50);
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a stranger may take to say who it is.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 
@@ -27,6 +27,15 @@ pub enum HostError {
     /// It is there and cannot be talked to.
     #[error("the node cannot be reached: {0}")]
     Link(#[from] LinkError),
+}
+
+/// How far the end of our node has come, which somebody asked for over the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It lets running answers finish.
+    Begun,
+    /// It is over.
+    Done,
 }
 
 /// A node in this process; the task ends with it.
@@ -74,41 +83,41 @@ impl Host {
         matches!(*self.state(), State::Own(_))
     }
 
-    /// Finds the running node of the folder, or starts one here. `ended` is called once if that one is stopped by somebody else.
+    /// Finds the running node of the folder, or starts one here. If somebody else stops that one, `told` hears of it twice: when it
+    /// begins to end, and when it has.
     ///
     /// # Errors
     /// [`HostError`]
-    pub async fn start(&self, updates: Arc<dyn Updates>, ended: impl FnOnce() + Send + 'static) -> Result<Link, HostError> {
+    pub async fn start(&self, updates: Arc<dyn Updates>, told: impl Fn(Ending) + Send + 'static) -> Result<Link, HostError> {
         let _one = self.starting.lock().await;
-        if self.is_own() {
-            if let Some(link) = self.link() {
-                return Ok(link);
-            }
-        } else if let Some(record) = find(&self.data_dir).await {
-            return self.attach(&record);
+        if self.is_own()
+            && let Some(link) = self.link()
+        {
+            return Ok(link);
         }
-        match self.start_own(updates).await {
-            Ok(node) => {
-                tracing::info!(url = node.url(), version = env!("CARGO_PKG_VERSION"), "listening, in the app");
-                let link = Link::new(node.url(), &self.data_dir)?;
-                self.keep(node, ended);
-                self.remember(&link);
-                Ok(link)
+        let deadline = Instant::now() + RIVAL;
+        loop {
+            if let Some(record) = find(&self.data_dir).await {
+                return self.attach(&record);
             }
-            Err(StartError::Running { .. }) => {
-                let deadline = Instant::now() + RIVAL;
-                while Instant::now() < deadline {
-                    if let Some(record) = find(&self.data_dir).await {
-                        return self.attach(&record);
-                    }
-                    tokio::time::sleep(LOOK).await;
+            match self.start_own(Arc::clone(&updates)).await {
+                Ok(node) => {
+                    tracing::info!(url = node.url(), version = env!("CARGO_PKG_VERSION"), "listening, in the app");
+                    let link = Link::new(node.url(), &self.data_dir)?;
+                    self.keep(node, told);
+                    self.remember(&link);
+                    return Ok(link);
                 }
-                Err(HostError::Start(format!(
-                    "another program holds {} and does not answer; end it, then try again",
-                    self.data_dir.display()
-                )))
+                // It may be about to answer, or about to end.
+                Err(StartError::Running { .. }) if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
+                Err(StartError::Running { .. }) => {
+                    return Err(HostError::Start(format!(
+                        "another program holds {} and does not answer; end it, then try again",
+                        self.data_dir.display()
+                    )));
+                }
+                Err(error) => return Err(HostError::Start(error.to_string())),
             }
-            Err(error) => Err(HostError::Start(error.to_string())),
         }
     }
 
@@ -165,16 +174,19 @@ impl Host {
         }
     }
 
-    fn keep(&self, node: Node, ended: impl FnOnce() + Send + 'static) {
+    fn keep(&self, node: Node, told: impl Fn(Ending) + Send + 'static) {
         let (stop, stopped) = oneshot::channel();
         let task = spawn(async move {
             let asked = tokio::select! {
                 _ = stopped => false,
                 () = node.stop_requested() => true,
             };
+            if asked {
+                told(Ending::Begun);
+            }
             node.stop().await;
             if asked {
-                ended();
+                told(Ending::Done);
             }
         });
         *self.state() = State::Own(Own { stop, ended: task });

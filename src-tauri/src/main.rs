@@ -16,6 +16,9 @@ mod window;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if let Some(code) = kith_node::read_document_if_asked() {
+        return code;
+    }
     let options = match options::Options::read(std::env::args_os().skip(1)) {
         Ok(options) => options,
         Err(error) => {

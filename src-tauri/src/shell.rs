@@ -1,17 +1,24 @@
 //! The app's life: one instance, a node behind it, a window and a tray in front, and one orderly end.
 
-use crate::{commands, deep_link, follow, host::Host, options::Options, tray, updates::AppUpdates, window};
+use crate::{
+    commands, deep_link, follow,
+    host::{Ending, Host},
+    options::Options,
+    tray,
+    updates::AppUpdates,
+    window,
+};
 use std::{
     collections::VecDeque,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 use tauri::{App, AppHandle, Manager, RunEvent};
-use tauri_plugin_deep_link::DeepLinkExt;
 use tauri_plugin_dialog::{DialogExt, MessageDialogButtons, MessageDialogKind};
 use tauri_plugin_window_state::StateFlags;
 
@@ -22,12 +29,52 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct Shell {
     /// The node.
     pub host: Host,
+    /// Its folder.
+    pub data_dir: PathBuf,
+    /// Who wants to see the window before there is a node behind it.
+    pub door: Door,
+    /// Held while the window is made or led somewhere: two who open it at once get one.
+    pub opening: tokio::sync::Mutex<()>,
+    /// Whether the user wants to see the window.
+    pub wanted: AtomicBool,
+    /// The file that was saved last, and when.
+    pub saved: Mutex<Option<(Option<PathBuf>, Instant)>>,
     /// Counts the window's comings and goings, so that what was to happen after one is off after the next.
     pub visits: Counter,
     /// When the view's process ended of late.
     pub crashes: Crashes,
     /// How long a hidden window is kept.
     pub drop_after: Duration,
+}
+
+/// Shut until the node answers. Whoever knocks before is let in then; of several, the last.
+#[derive(Default)]
+pub struct Door(Mutex<Knocks>);
+
+#[derive(Default)]
+struct Knocks {
+    open: bool,
+    /// The page that is wanted, if somebody knocked; the window may be wanted without one.
+    waiting: Option<Option<String>>,
+}
+
+impl Door {
+    /// Whether one may go in; if not, the wish is kept.
+    pub fn knock(&self, page: Option<&str>) -> bool {
+        let mut knocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !knocks.open {
+            let page = page.map(str::to_owned).or_else(|| knocks.waiting.take().flatten());
+            knocks.waiting = Some(page);
+        }
+        knocks.open
+    }
+
+    /// Opens it for good, and gives what was wished until now.
+    pub fn open(&self) -> Option<Option<String>> {
+        let mut knocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        knocks.open = true;
+        knocks.waiting.take()
+    }
 }
 
 /// A number that only grows.
@@ -65,21 +112,29 @@ impl Crashes {
 /// # Errors
 /// The system gives no window, in one line.
 pub fn run(options: Options) -> Result<ExitCode, tauri::Error> {
-    let hidden = options.hidden;
     let first = options.link.as_deref().map(deep_link::page);
+    let alone = Alone::of(&options.data_dir);
     let shell = Shell {
-        host: Host::new(options.data_dir),
+        host: Host::new(options.data_dir.clone()),
+        data_dir: options.data_dir,
+        door: Door::default(),
+        opening: tokio::sync::Mutex::default(),
+        wanted: AtomicBool::new(false),
+        saved: Mutex::default(),
         visits: Counter::default(),
         crashes: Crashes::default(),
         drop_after: options.drop_after,
     };
     let remembered = StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED;
-    let builder = tauri::Builder::default()
-        // First of all: a second start ends here, and raises the window of the first.
-        .plugin(tauri_plugin_single_instance::init(|app, arguments, _| {
-            let link = arguments.iter().find(|argument| argument.starts_with("kith://"));
-            show(app, link.map(|link| deep_link::page(link)));
-        }))
+    let mut builder = tauri::Builder::default();
+    // First of all: a second start ends here, and raises the window of the first.
+    if let Some(alone) = alone {
+        builder = builder.plugin(alone.plugin());
+    }
+    if !options.hidden {
+        shell.door.knock(first.as_deref());
+    }
+    let builder = builder
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_notification::init())
@@ -94,8 +149,8 @@ pub fn run(options: Options) -> Result<ExitCode, tauri::Error> {
             commands::choose_path,
             commands::enter_again
         ])
-        .setup(move |app| {
-            set_up(app, (!hidden).then_some(first));
+        .setup(|app| {
+            set_up(app);
             Ok(())
         });
     #[cfg(target_os = "macos")]
@@ -112,27 +167,77 @@ pub fn run(options: Options) -> Result<ExitCode, tauri::Error> {
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
-fn set_up(app: &App, open: Option<Option<String>>) {
+fn set_up(app: &App) {
     let handle = app.handle().clone();
-    if let Err(error) = tray::build(&handle) {
-        tracing::warn!(%error, "no tray");
+    // Where the system's library for it is missing, the crate behind it panics instead of saying so.
+    let tray = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tray::build(&handle)));
+    if !matches!(tray, Ok(Ok(()))) {
+        tracing::warn!("there is no tray; starting the app again brings its window back");
     }
-    let linked = handle.clone();
-    app.deep_link().on_open_url(move |event| {
-        if let Some(url) = event.urls().first() {
-            show(&linked, Some(deep_link::page(url.as_str())));
-        }
-    });
+    hear_links(&handle);
     end_by_signal(&handle);
     tauri::async_runtime::spawn(async move {
         if begin(&handle).await {
-            if let Some(page) = open {
+            if let Some(page) = handle.state::<Shell>().door.open() {
                 window::open(&handle, page.as_deref()).await;
             }
             follow::bundled_model(&handle).await;
             follow::follow(handle).await;
         }
     });
+}
+
+/// macOS tells of addresses by an event; elsewhere they are arguments of another start.
+#[cfg(target_os = "macos")]
+fn hear_links(app: &AppHandle) {
+    use tauri_plugin_deep_link::DeepLinkExt;
+    let linked = app.clone();
+    app.deep_link().on_open_url(move |event| {
+        if let Some(url) = event.urls().first() {
+            show(&linked, Some(deep_link::page(url.as_str())));
+        }
+    });
+}
+
+#[cfg(not(target_os = "macos"))]
+fn hear_links(_: &AppHandle) {}
+
+/// The one app of a folder.
+struct Alone {
+    /// What it is known by among the user's programs.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "other systems go by the app's identifier"))]
+    name: String,
+}
+
+impl Alone {
+    /// By the folder. Where the system knows one name for all, only the usual folder's app is the one; with another folder, apps share
+    /// the node that runs on it.
+    fn of(data_dir: &Path) -> Option<Self> {
+        use sha2::{Digest, Sha256};
+        let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let usual = kith_node::default_data_dir(var).and_then(|usual| std::path::absolute(usual).ok());
+        let folder = hex::encode(&Sha256::digest(data_dir.as_os_str().as_encoded_bytes())[..8]);
+        (cfg!(target_os = "linux") || usual.as_deref() == Some(data_dir))
+            .then(|| Self { name: format!("net.kith.desktop.f{folder}") })
+    }
+
+    fn plugin(self) -> tauri::plugin::TauriPlugin<tauri::Wry> {
+        let raised = |app: &AppHandle, arguments: Vec<String>, _| {
+            let link = arguments.iter().find(|argument| argument.starts_with("kith://"));
+            show(app, link.map(|link| deep_link::page(link)));
+        };
+        let plugin = tauri_plugin_single_instance::Builder::new().callback(raised);
+        #[cfg(target_os = "linux")]
+        let plugin = plugin.dbus_id(self.name);
+        plugin.build()
+    }
+}
+
+/// Gives up being the one app: whoever is started from now on is a new one, which waits for this one's node to end.
+fn make_way(app: &AppHandle) {
+    let app = app.clone();
+    // It waits for the bus, which no task may do.
+    drop(std::thread::spawn(move || tauri_plugin_single_instance::destroy(&app)));
 }
 
 /// Starts the node, however often the user wants to try; `false` if they give up.
@@ -164,7 +269,11 @@ pub async fn start_node(app: &AppHandle) -> Result<(), String> {
     let (updates, ending) = (Arc::new(AppUpdates::new(app.clone())), app.clone());
     let shell = app.state::<Shell>();
     // Whoever stops the node over the API means the app too.
-    let started = shell.host.start(updates, move || ending.exit(0)).await;
+    let told = move |end| match end {
+        Ending::Begun => make_way(&ending),
+        Ending::Done => ending.exit(0),
+    };
+    let started = shell.host.start(updates, told).await;
     started.map(drop).map_err(|error| error.to_string())
 }
 
@@ -178,6 +287,7 @@ pub fn show(app: &AppHandle, page: Option<String>) {
 pub fn quit(app: &AppHandle) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
+        make_way(&app);
         app.state::<Shell>().host.stop().await;
         app.exit(0);
     });
@@ -205,6 +315,15 @@ fn end_by_signal(_: &AppHandle) {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_knocks_before_the_node_answers_is_let_in_then() {
+        let door = Door::default();
+        assert!(!door.knock(None) && !door.knock(Some("/app/models")) && !door.knock(None));
+        assert_eq!(door.open(), Some(Some("/app/models".to_owned())));
+        assert!(door.knock(Some("/app")));
+        assert_eq!(door.open(), None);
+    }
 
     #[test]
     fn crashes_are_forgotten_after_a_minute() {

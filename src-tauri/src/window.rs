@@ -3,6 +3,7 @@
 use crate::shell::Shell;
 use std::{
     path::{Path, PathBuf},
+    sync::{PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tauri::{
@@ -15,12 +16,20 @@ use tauri_plugin_dialog::{DialogExt, MessageDialogKind};
 pub const MAIN: &str = "main";
 /// How long a window waits for its page before it shows itself without one.
 const BLANK: Duration = Duration::from_secs(2);
+/// Within this, the end of one download is told once.
+const TOLD: Duration = Duration::from_secs(1);
 /// How often the view may crash within a minute before the window stays away.
 const CRASHES: usize = 3;
 
 /// Shows the window, and makes it if need be; it goes to the page if one is named.
 pub async fn open(app: &AppHandle, page: Option<&str>) {
-    app.state::<Shell>().visits.next();
+    let shell = app.state::<Shell>();
+    if !shell.door.knock(page) {
+        return;
+    }
+    let _one = shell.opening.lock().await;
+    shell.wanted.store(true, Ordering::SeqCst);
+    shell.visits.next();
     let found = app.get_webview_window(MAIN);
     match (found, page) {
         (Some(window), None) => show(&window),
@@ -77,6 +86,8 @@ async fn create(app: &AppHandle, page: &str) {
 
 fn build(app: &AppHandle, url: Url) -> tauri::Result<()> {
     let (home, node, downloads) = (origin(&url), app.clone(), app.clone());
+    // It shows itself once its first page is there, unless it was shown or closed before.
+    let visit = app.state::<Shell>().visits.now();
     let window = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::External(url))
         .title("Kith")
         .inner_size(1180.0, 780.0)
@@ -95,9 +106,9 @@ fn build(app: &AppHandle, url: Url) -> tauri::Result<()> {
             open_outside(&url);
             NewWindowResponse::Deny
         })
-        .on_page_load(|window, load| {
-            if load.event() == PageLoadEvent::Finished && !window.is_visible().unwrap_or(true) {
-                show(&window);
+        .on_page_load(move |window, load| {
+            if load.event() == PageLoadEvent::Finished {
+                reveal(&window, visit);
             }
         })
         .on_download(move |_, event| download(&downloads, event))
@@ -111,17 +122,18 @@ fn build(app: &AppHandle, url: Url) -> tauri::Result<()> {
             rest(&handle);
         }
     });
-    let (handle, visit) = (app.clone(), app.state::<Shell>().visits.now());
     tauri::async_runtime::spawn(async move {
         tokio::time::sleep(BLANK).await;
-        let hidden = |window: &WebviewWindow| !window.is_visible().unwrap_or(true);
-        if let Some(window) = handle.get_webview_window(MAIN).filter(hidden)
-            && handle.state::<Shell>().visits.now() == visit
-        {
-            show(&window);
-        }
+        reveal(&window, visit);
     });
     Ok(())
+}
+
+/// Shows a window that was made for this visit and is still hidden.
+fn reveal(window: &WebviewWindow, visit: u64) {
+    if window.app_handle().state::<Shell>().visits.now() == visit && !window.is_visible().unwrap_or(true) {
+        show(window);
+    }
 }
 
 fn origin_of_node(app: &AppHandle) -> Option<String> {
@@ -135,6 +147,7 @@ fn origin(url: &Url) -> String {
 /// Drops the window once it has been hidden for long.
 fn rest(app: &AppHandle) {
     let shell = app.state::<Shell>();
+    shell.wanted.store(false, Ordering::SeqCst);
     let (visit, patience, app) = (shell.visits.next(), shell.drop_after, app.clone());
     tauri::async_runtime::spawn(async move {
         tokio::time::sleep(patience).await;
@@ -160,7 +173,10 @@ fn open_outside(url: &Url) {
 fn download(app: &AppHandle, event: DownloadEvent<'_>) -> bool {
     match event {
         DownloadEvent::Requested { destination, .. } => {
-            let Ok(folder) = app.path().download_dir().or_else(|_| app.path().home_dir()) else { return false };
+            let paths = app.path();
+            let Ok(folder) = paths.download_dir().or_else(|_| paths.home_dir().map(|home| home.join("Downloads"))) else {
+                return false;
+            };
             if std::fs::create_dir_all(&folder).is_err() {
                 return false;
             }
@@ -169,6 +185,9 @@ fn download(app: &AppHandle, event: DownloadEvent<'_>) -> bool {
             true
         }
         DownloadEvent::Finished { path, success, .. } => {
+            if told_before(app, path.as_ref()) {
+                return true;
+            }
             let (title, body) = match path {
                 Some(path) if success => ("Saved", path.display().to_string()),
                 None if success => ("Saved", "The file lies in your downloads.".to_owned()),
@@ -179,6 +198,15 @@ fn download(app: &AppHandle, event: DownloadEvent<'_>) -> bool {
         }
         _ => true,
     }
+}
+
+/// Whether this file's end was heard already: on Linux every window that ever was hears of it.
+fn told_before(app: &AppHandle, path: Option<&PathBuf>) -> bool {
+    let now = Instant::now();
+    let shell = app.state::<Shell>();
+    let mut saved = shell.saved.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = saved.replace((path.cloned(), now));
+    before.is_some_and(|(before, then)| before.as_ref() == path && now.duration_since(then) < TOLD)
 }
 
 /// `name`, or `name (2)` and so on: what lies there stays.
@@ -219,7 +247,8 @@ pub fn revive(app: &AppHandle) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         let Some(window) = app.get_webview_window(MAIN) else { return };
-        let visible = window.is_visible().unwrap_or(true);
+        let shell = app.state::<Shell>();
+        let _one = shell.opening.lock().await;
         let _ = window.destroy();
         if crashes > CRASHES {
             tell(
@@ -236,7 +265,7 @@ pub fn revive(app: &AppHandle) {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        if visible {
+        if shell.wanted.load(Ordering::SeqCst) {
             create(&app, "/app").await;
         }
     });

@@ -33,18 +33,49 @@ pub fn program(name: &str) -> Option<PathBuf> {
 pub struct Running(pub Child);
 
 impl Running {
-    /// Starts it in a group of its own.
+    /// Starts it in the test's own group, which the test runner ends as a whole if the test takes too long.
     pub fn start(command: &mut Command) -> Self {
-        use std::os::unix::process::CommandExt;
-        Self(command.process_group(0).stdin(Stdio::null()).spawn().expect("it starts"))
+        Self(command.stdin(Stdio::null()).spawn().expect("it starts"))
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-9", "--", &format!("-{}", self.0.id())]).stderr(Stdio::null()).status();
+        let all = family(self.0.id());
+        signal("-TERM", &all[..1]);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(2) && !matches!(self.0.try_wait(), Ok(Some(_)) | Err(_)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        signal("-KILL", &all);
         let _ = self.0.wait();
     }
+}
+
+fn signal(which: &str, processes: &[u32]) {
+    let _ = Command::new("kill").arg(which).args(processes.iter().map(u32::to_string)).stderr(Stdio::null()).status();
+}
+
+/// The process and all that it, or its children, started and that still has a parent among them.
+fn family(root: u32) -> Vec<u32> {
+    let parent = |pid: u32| -> Option<u32> {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()
+    };
+    let listed = std::fs::read_dir("/proc").expect("processes are listed").flatten();
+    let pairs: Vec<(u32, u32)> = listed
+        .filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            Some((pid, parent(pid)?))
+        })
+        .collect();
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(of) = found.get(at).copied() {
+        found.extend(pairs.iter().filter(|(_, parent)| *parent == of).map(|(pid, _)| *pid));
+        at += 1;
+    }
+    found
 }
 
 /// A port that was free a moment ago.
@@ -70,6 +101,7 @@ impl Browser {
             Command::new(driver)
                 .arg(format!("--port={port}"))
                 .env("HOME", profile.path())
+                .env("TMPDIR", profile.path())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null()),
         );

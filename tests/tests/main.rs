@@ -39,4 +39,6 @@ mod browser;
 mod desktop;
 mod documents;
 #[cfg(target_os = "linux")]
+mod package;
+#[cfg(target_os = "linux")]
 mod phone;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::paths::Paths;
 use crate::tidy::{self, source};
-use crate::{icons, pages, process, setup};
+use crate::{bundle, icons, pages, process, setup};
 
 /// One set of features and one profile for every command: `-p` would choose other features and compile anew.
 const WHOLE: [&str; 2] = ["--workspace", "--all-targets"];
@@ -46,6 +46,15 @@ pub fn build(paths: &Paths) -> Command {
     command
 }
 
+/// The programs as they are given away. All crates choose the features, as in the one build; of the tests nothing is compiled.
+///
+/// The feature tells Tauri that this is no development. The one build never has it: Tauri would be compiled anew, back and forth.
+pub fn release(paths: &Paths) -> Command {
+    let mut command = cargo(paths);
+    command.args(["build", "--workspace", "--bins", "--release", "--features", "kith-desktop/custom-protocol"]);
+    command
+}
+
 /// Runs every step; stops at the first that fails.
 pub fn run(paths: &Paths) -> Result<()> {
     let ready = step("setup", || setup::everything(paths))?;
@@ -55,6 +64,7 @@ pub fn run(paths: &Paths) -> Result<()> {
     step("tidy", || tidy::run(&paths.root))?;
     step("clippy", || process::run(cargo(paths).arg("clippy").args(WHOLE).args(["--", "-D", "warnings"])))?;
     step("build", || process::run(&mut build(paths)))?;
+    let installers = step("bundle", || bundle::for_tests(paths, &ready.model))?;
     if has_doctests(&paths.root)? {
         step("doctests", || process::run(cargo(paths).args(["test", "--workspace", "--doc", "--quiet"])))?;
     }
@@ -65,6 +75,9 @@ pub fn run(paths: &Paths) -> Result<()> {
     }
     tests.env("KITH_TEST_MODEL", &ready.model).env("KITH_TEST_EMBEDDING_MODEL", &ready.encoder);
     tests.env("KITH_TEST_PYTHON", &ready.python.program).envs(ready.python.environment());
+    if let Some(folder) = installers {
+        tests.env("KITH_TEST_INSTALLERS", folder);
+    }
     if let Some(folder) = &ready.javascript {
         tests.env("KITH_TEST_JAVASCRIPT", folder);
     }

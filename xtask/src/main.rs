@@ -4,6 +4,7 @@
 mod bench;
 mod bundle;
 mod check;
+mod feed;
 mod http;
 mod icons;
 mod model;
@@ -30,7 +31,10 @@ cargo xtask COMMAND
   test                      everything CI needs: format, house rules, clippy, build, tests
   tidy                      the house rules alone
   pages [--quick]           build the window's pages alone; --quick for looking at a change
-  bundle [--debug]          make this system's installers; --debug packs what tests build
+  bundle [--debug] [--into DIR]
+                            make this system's installers; --debug packs what tests build
+  feed DIR --base-url URL [--notes FILE]
+                            tell of the installers in DIR, to be fetched below URL, in DIR/latest.json
   icons                     draw the icons of the app and the tray, every size
   bench NAME [--write]      measure; --write puts the figures into docs/benchmarks.md
                             inference    speed beside llama.cpp, streams, start, memory
@@ -77,7 +81,8 @@ fn dispatch(arguments: &[String]) -> Result<()> {
             no_arguments(rest)?;
             pages::build(&Paths::find()?, effort)
         }
-        "bundle" => bundle::run(&Paths::find()?, bundle::Wishes::parse(rest)?),
+        "bundle" => bundle::run(&Paths::find()?, &bundle::Wishes::parse(rest)?),
+        "feed" => feed::run(&Paths::find()?, &feed::Wishes::parse(rest)?),
         "icons" => {
             no_arguments(rest)?;
             icons::build(&Paths::find()?)

@@ -26,7 +26,19 @@ pub enum Effort {
     Quick,
 }
 
-/// Builds the pages if anything they are made of is newer.
+impl Effort {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Quick => "quick",
+        }
+    }
+}
+
+/// Lies among the pages and says with what effort they were built; the node takes compressed files alone.
+const STAMP: &str = "effort.txt";
+
+/// Builds the pages if anything they are made of is newer, or if they were built with another effort.
 pub fn build(paths: &Paths, effort: Effort) -> Result<()> {
     let target = paths.cache.join("target-wasm");
     let (profile, folder) = match effort {
@@ -53,16 +65,16 @@ pub fn build(paths: &Paths, effort: Effort) -> Result<()> {
     let sources = paths.root.join("ui");
     if is_current(
         &dist,
+        effort,
         &[&wasm, &sources.join("index.html"), &sources.join("style"), &sources.join("fonts"), &sources.join("static")],
     )? {
         return Ok(());
     }
     let bound = target.join("bound").join(folder);
     bind(&wasm, &bound)?;
-    let size = assemble::assemble(&sources, &bound, &dist, effort)?;
-    if effort == Effort::Small && size > MOST_WASM {
-        bail!("the pages' WebAssembly weighs {} KiB compressed; at most {} KiB are allowed", size >> 10, MOST_WASM >> 10);
-    }
+    let fresh = dist.with_extension("new");
+    let size = assemble::assemble(&sources, &bound, &fresh, effort)?;
+    put_in_place(&fresh, &dist, effort, size)?;
     eprintln!("pages: {} KiB of WebAssembly, compressed", size >> 10);
     Ok(())
 }
@@ -84,8 +96,25 @@ fn bind(wasm: &Path, out: &Path) -> Result<()> {
     bindgen.web(true)?.generate(out).context("the bindings of the pages could not be written")
 }
 
-/// Whether the entry page is there and younger than all of these files and folders.
-fn is_current(dist: &Path, sources: &[&Path]) -> Result<bool> {
+/// Replaces the pages by fresh ones of this weight in bytes. Pages that weigh too much are thrown away: were they kept, they
+/// would count as current next time.
+fn put_in_place(fresh: &Path, dist: &Path, effort: Effort, size: u64) -> Result<()> {
+    if effort == Effort::Small && size > MOST_WASM {
+        fs::remove_dir_all(fresh)?;
+        bail!("the pages' WebAssembly weighs {} KiB compressed; at most {} KiB are allowed", size >> 10, MOST_WASM >> 10);
+    }
+    fs::write(fresh.join(STAMP), effort.name()).context("could not note how the pages were built")?;
+    if dist.exists() {
+        fs::remove_dir_all(dist)?;
+    }
+    fs::rename(fresh, dist).with_context(|| format!("could not put {} in place", dist.display()))
+}
+
+/// Whether the entry page is there, built with this effort, and younger than all of these files and folders.
+fn is_current(dist: &Path, effort: Effort, sources: &[&Path]) -> Result<bool> {
+    if !fs::read_to_string(dist.join(STAMP)).is_ok_and(|built| built == effort.name()) {
+        return Ok(false);
+    }
     let Ok(built) = fs::metadata(dist.join("index.html.br")).and_then(|metadata| metadata.modified()) else { return Ok(false) };
     for source in sources {
         for file in files_under(source)? {
@@ -110,4 +139,38 @@ fn files_under(path: &Path) -> Result<Vec<PathBuf>> {
         files.extend(files_under(&entry.path())?);
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of its own with a source, and fresh pages that are younger.
+    fn scratch(name: &str) -> (PathBuf, PathBuf, PathBuf) {
+        let folder = std::env::temp_dir().join(format!("xtask-pages-{}-{name}", std::process::id()));
+        let (source, fresh, dist) = (folder.join("kith-ui.wasm"), folder.join("dist.new"), folder.join("dist"));
+        fs::create_dir_all(&fresh).unwrap();
+        fs::write(&source, "code").unwrap();
+        fs::write(fresh.join("index.html.br"), "page").unwrap();
+        (source, fresh, dist)
+    }
+
+    #[test]
+    fn pages_that_weigh_too_much_never_count_as_built() {
+        let (source, fresh, dist) = scratch("weight");
+        let error = put_in_place(&fresh, &dist, Effort::Small, MOST_WASM + 1).unwrap_err().to_string();
+        assert!(error.contains("at most 700 KiB"), "{error}");
+        assert!(!is_current(&dist, Effort::Small, &[&source]).unwrap());
+        assert!(!fresh.exists() && !dist.exists());
+        fs::remove_dir_all(dist.parent().unwrap()).unwrap();
+    }
+
+    #[test]
+    fn quickly_built_pages_are_not_given_away() {
+        let (source, fresh, dist) = scratch("effort");
+        put_in_place(&fresh, &dist, Effort::Quick, MOST_WASM + 1).unwrap();
+        assert!(is_current(&dist, Effort::Quick, &[&source]).unwrap());
+        assert!(!is_current(&dist, Effort::Small, &[&source]).unwrap());
+        fs::remove_dir_all(dist.parent().unwrap()).unwrap();
+    }
 }

@@ -2,16 +2,24 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+/// How the files of programs end here, in the order they are looked for. On Windows some, like npm's, are scripts.
+const ENDINGS: &[&str] = if cfg!(windows) { &[".exe", ".cmd"] } else { &[""] };
+
 /// The program's place on the PATH, if it is there.
 pub fn on_path(program: &str) -> Option<PathBuf> {
-    let file = format!("{program}{}", env::consts::EXE_SUFFIX);
-    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(&file)).find(|path| path.is_file())
+    first_in(env::split_paths(&env::var_os("PATH")?), program, ENDINGS)
+}
+
+fn first_in(mut folders: impl Iterator<Item = PathBuf>, program: &str, endings: &[&str]) -> Option<PathBuf> {
+    let inside =
+        |folder: &Path| endings.iter().map(|ending| folder.join(format!("{program}{ending}"))).find(|path| path.is_file());
+    folders.find_map(|folder| inside(&folder))
 }
 
 /// The command as one could type it.
@@ -77,6 +85,20 @@ mod tests {
             shown(Command::new("kith").args(["run", "smollm2:135m", "two words", ""])),
             "kith run smollm2:135m 'two words' ''"
         );
+    }
+
+    #[test]
+    fn a_program_may_be_a_script_where_the_system_has_such() {
+        let folder = env::temp_dir().join(format!("xtask-path-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for file in ["npm.cmd", "node.cmd", "node.exe"] {
+            std::fs::write(folder.join(file), "").unwrap();
+        }
+        let found = |program| first_in([PathBuf::from("/nowhere"), folder.clone()].into_iter(), program, &[".exe", ".cmd"]);
+        assert_eq!(found("npm"), Some(folder.join("npm.cmd")));
+        assert_eq!(found("node"), Some(folder.join("node.exe")));
+        assert_eq!(found("python"), None);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::{
     configuration::{Configuration, Updates},
+    documents::Documents,
     hardware::Hardware,
     lan::Lan,
     metrics::Metrics,
@@ -103,6 +104,8 @@ pub struct AppParts {
     pub conversations: Arc<Conversations>,
     /// The listener for paired devices.
     pub lan: Arc<dyn Lan>,
+    /// Reads documents.
+    pub documents: Arc<dyn Documents>,
 }
 
 /// Everything handlers can reach.
@@ -140,6 +143,7 @@ pub struct App {
     allowed: RwLock<Arc<Settings>>,
     pub(crate) conversations: Arc<Conversations>,
     pub(crate) lan: Arc<dyn Lan>,
+    pub(crate) documents: Arc<dyn Documents>,
 }
 
 /// The most WebSockets open at once.
@@ -180,6 +184,7 @@ impl App {
             traffic: Arc::default(),
             conversations: parts.conversations,
             lan: parts.lan,
+            documents: parts.documents,
         })
     }
 

@@ -35,6 +35,8 @@ mod window;
 pub mod lan;
 mod leash;
 
+pub mod documents;
+
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;
 pub use routes::{document, router};

@@ -1,6 +1,7 @@
 //! The text of documents that people attach to prompts: plain text in Unicode, and PDF. Bounded, and read page by page.
 
 use lopdf::{Document, Error as PdfError, LoadOptions};
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// The largest document read, in bytes.
@@ -9,13 +10,18 @@ pub const MAX_BYTES: usize = 32 << 20;
 pub const MAX_TEXT: usize = 1 << 20;
 /// The most pages read.
 pub const MAX_PAGES: usize = 1000;
+/// The most memory that a process may hold to read a document, in bytes. Reading has no such bound of its own, and two bytes of a
+/// PDF may become an object of hundreds: who starts the process holds it to that.
+pub const MAX_MEMORY: u64 = 1 << 30;
+/// The longest that a process may take to read a document; who starts it holds it to that.
+pub const MAX_TIME: Duration = Duration::from_secs(20);
 /// The most bytes that one compressed part of a document may grow to.
-const MAX_INFLATED: usize = 64 << 20;
-/// How long a document is read for; what was read until then is given.
-const PATIENCE: Duration = Duration::from_secs(20);
+const MAX_INFLATED: usize = 16 << 20;
+/// How long pages are read for; what was read until then is given. Leaves time for the last page within [`MAX_TIME`].
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Why there is no text.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum DocumentError {
     /// It has more bytes than are read.
     #[error("the document has {bytes} bytes; at most {MAX_BYTES} are read")]
@@ -35,10 +41,16 @@ pub enum DocumentError {
     /// A PDF that is damaged or uses what is not understood.
     #[error("the PDF cannot be read: {0}")]
     Broken(String),
+    /// Reading it takes more memory than is given to that.
+    #[error("the document takes more than {} MiB of memory to read", MAX_MEMORY >> 20)]
+    Heavy,
+    /// Reading it takes longer than is waited for.
+    #[error("the document takes longer than {} seconds to read", MAX_TIME.as_secs())]
+    Slow,
 }
 
 /// What a document says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Text {
     /// Its text; pages stand apart by an empty line.
     pub text: String,
@@ -48,7 +60,13 @@ pub struct Text {
     pub cut: bool,
 }
 
-/// The text of a document. Takes up to 20 s: not for a thread that others wait for.
+/// Whether these are the bytes of a PDF.
+pub fn is_pdf(bytes: &[u8]) -> bool {
+    // Readers look for the mark within the first kilobyte: some programs write something before it.
+    bytes.get(..bytes.len().min(1024)).is_some_and(|start| start.windows(5).any(|five| five == b"%PDF-"))
+}
+
+/// The text of a document. A PDF may be made to take any time and memory: a stranger's is read in a process that can be ended.
 ///
 /// # Errors
 /// [`DocumentError`]
@@ -56,8 +74,7 @@ pub fn text(bytes: &[u8]) -> Result<Text, DocumentError> {
     if bytes.len() > MAX_BYTES {
         return Err(DocumentError::TooLarge { bytes: bytes.len() });
     }
-    // Readers look for the mark within the first kilobyte: some programs write something before it.
-    if bytes.get(..bytes.len().min(1024)).is_some_and(|start| start.windows(5).any(|five| five == b"%PDF-")) {
+    if is_pdf(bytes) {
         return pdf(bytes);
     }
     let plain = plain(bytes).ok_or(DocumentError::Unknown)?;

@@ -16,6 +16,7 @@ pub mod tokens;
 mod update;
 
 mod lan;
+mod reader;
 
 pub use config::{Config, ConfigError, DEFAULT_PORT, Environment, Overrides, Provenance, environment};
 pub use kith_api::configuration::{Release, Staged, UpdateRefusal, Updates};
@@ -23,6 +24,7 @@ pub use kith_models::modelfile;
 pub use log::{Aloud, Log, LogError, start_log};
 pub use node::{Node, StartError, build_info, machine_memory};
 pub use place::{default_data_dir, make_private};
+pub use reader::read_document_if_asked;
 pub use record::NodeRecord;
 pub use schedule::{Allowance, Schedule};
 pub use update::{UpdateConfig, take_staged};

@@ -355,10 +355,13 @@ impl Node {
             system: Arc::clone(&system),
             configuration: live.clone(),
             window: Arc::new(crate::ports::BuiltPages),
-            updates: updates
-                .unwrap_or_else(|| Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version))),
+            updates: match updates {
+                Some(theirs) => Arc::new(crate::ports::ToldUpdates { theirs, events: events.clone() }),
+                None => Arc::new(FeedUpdates::new(Arc::clone(&live), events.clone(), build_info().version)),
+            },
             conversations: Arc::clone(&conversations),
             lan,
+            documents: crate::reader::documents(),
         });
         live.attach(&app);
         tokio::spawn(LiveConfig::watch(Arc::downgrade(&live), stop.clone()));

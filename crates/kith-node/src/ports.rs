@@ -1,8 +1,12 @@
 //! Where islands meet: the library answers inference's questions, inference lets go of what the library removes.
 
 use async_trait::async_trait;
-use kith_api::{Window, WindowFile};
+use kith_api::{
+    Window, WindowFile,
+    configuration::{Release, Staged, UpdateRefusal, Updates},
+};
 use kith_engine::{ModelFormat, ModelSpec};
+use kith_events::Events;
 use kith_inference::{Catalogue, Inference, InferenceError, Message, ModelCard, Role};
 use kith_models::{Adapters, InUse, Library, Model, ModelError, Speaker};
 use kith_types::Blake3;
@@ -10,6 +14,32 @@ use std::{
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
+
+/// The updates of the program around the node, which are told as the node's own are.
+pub(crate) struct ToldUpdates {
+    /// What looks for them.
+    pub theirs: Arc<dyn Updates>,
+    /// Where they are told.
+    pub events: Events,
+}
+
+#[async_trait]
+impl Updates for ToldUpdates {
+    async fn check(&self) -> Result<Release, UpdateRefusal> {
+        let found = self.theirs.check().await?;
+        if found.newer {
+            let told = serde_json::json!({"version": found.version, "size": found.size, "changelog": found.changelog});
+            self.events.publish("update.available", told);
+        }
+        Ok(found)
+    }
+
+    async fn apply(&self) -> Result<Staged, UpdateRefusal> {
+        let staged = self.theirs.apply().await?;
+        self.events.publish("update.staged", serde_json::json!({"version": staged.version}));
+        Ok(staged)
+    }
+}
 
 /// The library, and the adapters to its models, as inference's catalogue.
 pub(crate) struct LibraryCatalogue(pub Arc<Library>, pub Adapters);

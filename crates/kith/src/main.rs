@@ -20,6 +20,9 @@ use error::{CliError, Result};
 use std::{process::ExitCode, time::Duration};
 
 fn main() -> ExitCode {
+    if let Some(code) = kith_node::read_document_if_asked() {
+        return code;
+    }
     // Before parsing, so that a wrong command line is told in the wanted form as well.
     let as_json = std::env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
     let result = match Cli::try_parse() {

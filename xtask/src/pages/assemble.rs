@@ -18,15 +18,14 @@ const QUICKEST: i32 = 1;
 /// The starting script. Pages allow no script but files of their own.
 const BOOT: &str = "import init from \"./{bindings}\";\ninit({ module_or_path: new URL(\"./{wasm}\", import.meta.url) });\n";
 
-/// Writes `dist` anew. Returns what the WebAssembly weighs compressed, in bytes.
-pub fn assemble(sources: &Path, bound: &Path, dist: &Path, effort: Effort) -> Result<u64> {
-    let fresh = dist.with_extension("new");
+/// Writes the folder `fresh` anew. Returns what the WebAssembly weighs compressed, in bytes.
+pub fn assemble(sources: &Path, bound: &Path, fresh: &Path, effort: Effort) -> Result<u64> {
     if fresh.exists() {
-        fs::remove_dir_all(&fresh)?;
+        fs::remove_dir_all(fresh)?;
     }
     fs::create_dir_all(fresh.join("assets"))?;
     let quality = if effort == Effort::Small { STRONGEST } else { QUICKEST };
-    let mut out = Out { root: &fresh, names: BTreeMap::new(), quality };
+    let mut out = Out { root: fresh, names: BTreeMap::new(), quality };
 
     let wasm = out.asset("kith_ui.wasm", &read(&bound.join("kith_ui_bg.wasm"))?)?;
     let bindings = out.asset("kith_ui.js", &read(&bound.join("kith_ui.js"))?)?;
@@ -60,13 +59,7 @@ pub fn assemble(sources: &Path, bound: &Path, dist: &Path, effort: Effort) -> Re
         .replace("{style}", &style);
     let page = out.with_names(&page)?;
     out.write("index.html", page.as_bytes())?;
-    let weight = fs::metadata(fresh.join("assets").join(format!("{wasm}.br")))?.len();
-
-    if dist.exists() {
-        fs::remove_dir_all(dist)?;
-    }
-    fs::rename(&fresh, dist).with_context(|| format!("could not put {} in place", dist.display()))?;
-    Ok(weight)
+    Ok(fs::metadata(fresh.join("assets").join(format!("{wasm}.br")))?.len())
 }
 
 struct Out<'a> {

@@ -81,9 +81,15 @@ impl Installer {
             (Need::Window, Self::Pacman) => &["webkit2gtk-4.1", "libappindicator-gtk3", "librsvg", "pkgconf"],
             (Need::Window, Self::Zypper) => &["webkit2gtk3-devel", "libappindicator3-1", "librsvg-devel", "pkg-config"],
             (Need::Window, Self::Apk) => &["webkit2gtk-4.1-dev", "libayatana-appindicator-dev", "librsvg-dev", "pkgconf"],
-            (Need::Browsers, Self::Apt) => {
-                &["chromium", "chromium-driver", "webkit2gtk-driver", "xvfb", "dbus-daemon", "fonts-dejavu-core"]
-            }
+            (Need::Browsers, Self::Apt) => &[
+                "chromium",
+                "chromium-driver",
+                "webkit2gtk-driver",
+                "xvfb",
+                "dbus-daemon",
+                "fonts-dejavu-core",
+                "libarchive-tools",
+            ],
             (Need::Python, Self::Apt) => &["python3", "python3-venv"],
             (Need::Python, Self::Dnf | Self::Zypper | Self::Apk) => &["python3"],
             (Need::Python, Self::Pacman) => &["python"],

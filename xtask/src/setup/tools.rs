@@ -45,7 +45,7 @@ pub fn install_browsers() {
     }
 }
 
-const BROWSERS: [&str; 5] = ["chromium", "chromedriver", "WebKitWebDriver", "Xvfb", "dbus-run-session"];
+const BROWSERS: [&str; 6] = ["chromium", "chromedriver", "WebKitWebDriver", "Xvfb", "dbus-run-session", "bsdtar"];
 
 fn missing(scope: &Scope) -> Vec<Need> {
     let mut missing = Vec::new();
