@@ -1,0 +1,109 @@
+//! Where the mesh and the networks meet: who may enter, which gossip is good, whom the node remembers.
+
+use super::Changes;
+use async_trait::async_trait;
+use kith_mesh::{Admission, CachedPeer, PeerCache, Refusal, Validation, Verdict};
+use kith_networks::{Heard, KeyPurpose, NetworkId, Networks};
+use kith_store::Store;
+use kith_types::NodeId;
+use std::{io, sync::Arc};
+
+/// The topic of what nodes say of themselves.
+pub(super) const RECORDS: &str = "records";
+/// The topic of changes of the network's key.
+pub(super) const ROTATIONS: &str = "rotations";
+
+/// The networks as the door of the mesh.
+pub(super) struct Door {
+    pub networks: Arc<Networks>,
+    pub changes: Changes,
+}
+
+#[async_trait]
+impl Admission for Door {
+    async fn hello(&self, peer: &NodeId) -> Vec<u8> {
+        // Whoever shows nothing is told what is missing.
+        self.networks.hello(peer).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "this node's certificate cannot be shown");
+            Vec::new()
+        })
+    }
+
+    async fn judge(&self, peer: &NodeId, hello: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let judged = self.networks.judge(peer, hello, KeyPurpose::Current).await;
+        judged.map(|judged| judged.welcome).map_err(|refusal| Refusal::new(refusal.code.as_str(), refusal.message))
+    }
+
+    async fn admitted(&self, peer: &NodeId, welcome: &[u8]) -> Result<(), Refusal> {
+        let outcome = self.networks.admitted(peer, welcome).await;
+        let outcome = outcome.map_err(|error| Refusal::new("bad_welcome", error.to_string()))?;
+        if outcome.certified {
+            self.changes.record();
+        }
+        if outcome.key_changed {
+            self.changes.key();
+        }
+        Ok(())
+    }
+}
+
+/// The networks as the judge of gossip.
+pub(super) struct Judge {
+    pub networks: Arc<Networks>,
+    pub changes: Changes,
+}
+
+#[async_trait]
+impl Validation for Judge {
+    async fn validate(&self, topic: &str, author: &NodeId, _via: &NodeId, message: &[u8]) -> Verdict {
+        match topic {
+            RECORDS => match self.networks.hear(author, message).await {
+                Ok(Heard::Accept(_)) => Verdict::Accept,
+                Ok(Heard::Ignore(_)) => Verdict::Ignore,
+                Ok(Heard::Reject(_)) => Verdict::Reject,
+                Err(error) => {
+                    tracing::warn!(%error, "a node's record cannot be kept");
+                    Verdict::Ignore
+                }
+            },
+            ROTATIONS => match self.networks.apply_rotation(author, message).await {
+                Ok(applied) => {
+                    self.changes.rotation(&applied);
+                    if applied.news { Verdict::Accept } else { Verdict::Ignore }
+                }
+                Err(kith_networks::NetworkError::Refused(_)) => Verdict::Reject,
+                Err(error) => {
+                    tracing::warn!(%error, "a change of the network's key cannot be taken");
+                    Verdict::Ignore
+                }
+            },
+            _ => Verdict::Ignore,
+        }
+    }
+}
+
+/// The peers of a network, kept among the settings: as many as the mesh's own bound.
+pub(super) struct Remembered {
+    pub store: Store,
+    pub network: NetworkId,
+}
+
+impl Remembered {
+    fn key(&self) -> String {
+        format!("mesh.peers.{}", self.network)
+    }
+}
+
+#[async_trait]
+impl PeerCache for Remembered {
+    async fn load(&self) -> io::Result<Vec<CachedPeer>> {
+        let text = self.store.setting(&self.key()).await.map_err(io::Error::other)?;
+        // What is not understood any more is found again.
+        Ok(text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
+    }
+
+    async fn save(&self, peers: &[CachedPeer]) -> io::Result<()> {
+        let text = serde_json::to_string(peers)?;
+        self.store.setting_put(&self.key(), &text).await.map_err(io::Error::other)
+    }
+}
