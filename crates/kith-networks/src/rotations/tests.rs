@@ -234,7 +234,9 @@ async fn a_device_removed_by_one_admin_while_another_rotates_is_out_and_the_key_
     for _ in 0..4 {
         let (ann, bob, eve, id) = three().await;
         let zoe = guest(&ann, id, Role::Admin, "Zoe").await;
-        zoe.meet(&eve).await.unwrap();
+        for node in [&bob, &eve] {
+            zoe.meet(node).await.unwrap();
+        }
         let (one, two) = (ann.networks.remove(id, eve.id()).await.unwrap(), zoe.networks.rotate(id).await.unwrap());
         apply(&bob, &zoe, &two).await;
         let bobs = apply(&bob, &ann, &one).await;
