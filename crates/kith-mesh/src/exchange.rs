@@ -1,0 +1,65 @@
+//! Peers tell each other whom they are connected to: `/kith/peers/1`. Signed by nobody: an address is a hint, proved by the handshake.
+
+use crate::{
+    address::Address,
+    bounds::{EXCHANGED_PEERS, MAX_ADDRESSES},
+    frames::{Call, Declined},
+    mesh::Mesh,
+    protocol::ProtocolError,
+    router::{RouteError, Router},
+};
+use kith_types::NodeId;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// A member and where it may be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Hint {
+    pub node: NodeId,
+    #[serde(default)]
+    pub addresses: Vec<Address>,
+}
+
+/// The question; nothing in it yet.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Whom {}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct These {
+    #[serde(default)]
+    peers: Vec<Hint>,
+}
+
+/// 32 peers with 16 addresses of 200 bytes.
+const MAX_FRAME: u32 = 128 * 1024;
+
+fn call() -> Result<Call, ProtocolError> {
+    Call::new("/kith/peers/1", MAX_FRAME, Duration::from_secs(10))
+}
+
+/// Adds the route that answers.
+pub(crate) fn route(router: Router, mesh: Mesh) -> Result<Router, RouteError> {
+    router.answer(&call()?, move |asker: NodeId, _: Whom| {
+        let mesh = mesh.clone();
+        async move {
+            let peers = mesh.hints_for(asker).await.map_err(|_| Declined::new("stopped", "The node is stopping."))?;
+            Ok(These { peers })
+        }
+    })
+}
+
+/// Asks `peer`; nothing where it does not answer.
+pub(crate) async fn ask(mesh: &Mesh, peer: &NodeId) -> Vec<Hint> {
+    let Ok(call) = call() else { return Vec::new() };
+    match mesh.request::<Whom, These>(peer, &call, &Whom {}).await {
+        Ok(mut these) => {
+            these.peers.truncate(EXCHANGED_PEERS);
+            these.peers.iter_mut().for_each(|hint| hint.addresses.truncate(MAX_ADDRESSES));
+            these.peers
+        }
+        Err(error) => {
+            tracing::debug!(%peer, %error, "the peer told nobody else");
+            Vec::new()
+        }
+    }
+}
