@@ -3,6 +3,7 @@
 mod blobs;
 mod check;
 mod error;
+pub mod fetch;
 mod intake;
 mod names;
 mod partial;
