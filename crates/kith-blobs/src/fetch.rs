@@ -89,6 +89,8 @@ pub struct Terms {
     pub gather: Duration,
     /// How long nothing may come, from anybody, before the fetch gives up. Time with a closed gate does not count.
     pub patience: Duration,
+    /// Time that a crash may cost; 64 MiB are the most in any case.
+    pub checkpoint: Duration,
     /// Any number, different on each node: where among equally rare pieces it begins.
     pub start: u64,
 }
@@ -107,6 +109,7 @@ impl Default for Terms {
             tries: 3,
             gather: Duration::from_millis(300),
             patience: Duration::from_secs(60),
+            checkpoint: Duration::from_secs(5),
             start: 0,
         }
     }
@@ -216,7 +219,7 @@ pub enum FetchError {
 }
 
 /// Fetches a blob from the holders that are told over `holders`, and stores it. Dropping the future stops it, and leaves no task; what
-/// came up to the last checkpoint (64 MiB, or five seconds) is used by the next attempt.
+/// came up to the last checkpoint ([`Terms::checkpoint`]) is used by the next attempt.
 ///
 /// A root that holders claimed for a SHA-256 is believed only when the whole has that digest; otherwise those who claimed it are
 /// dropped, and the next claim is tried.

@@ -13,13 +13,15 @@ use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncReadExt, BufReader, ReadHalf, WriteHalf, split},
     task::{JoinHandle, spawn_blocking},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 /// Requests on their way at once: while one is answered, the holder knows the next.
 const AHEAD: usize = 2;
 /// How often who has nothing to do looks again: pieces become late by time alone.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often a holder that has only parts is asked for news while it has nothing to do.
+const NEWS: Duration = Duration::from_secs(2);
 
 /// A stream to a holder, with its deadlines.
 pub struct Line {
@@ -114,7 +116,9 @@ pub async fn session(work: &Arc<Work>, holder: &dyn Holder, key: Key) -> Result<
     }
     work.seat(key, &offer.have);
     let mut asked: VecDeque<Ranges> = VecDeque::new();
-    let mut writing = None;
+    let (mut writing, mut looked) = (None, Instant::now());
+    let all = Ranges::up_to(tree::groups(offer.size));
+    let mut whole = offer.have == all;
     loop {
         // What others do is seen from here on, not from the next time it is waited for.
         let changed = work.changed.notified();
@@ -133,13 +137,23 @@ pub async fn session(work: &Arc<Work>, holder: &dyn Holder, key: Key) -> Result<
             }
             work.idle(key);
             let _ = timeout(LOOK, changed).await;
+            // Who has only parts may have more by now.
+            if !whole && looked.elapsed() >= NEWS && (work.terms.gate)() {
+                looked = Instant::now();
+                line.ask(&Request { what, ranges: Vec::new(), max: 0 }).await?;
+                asked.push_back(Ranges::default());
+            }
             continue;
         };
         let offer = checked(line.offer().await?, work)?;
         if offer.size != proven.size || offer.sends.among(&ranges, u64::MAX) != offer.sends {
             return Err(Why::Lied("it sends something else than it was asked for".to_owned()));
         }
+        if offer.sends.is_empty() && !ranges.among(&offer.have, 1).is_empty() {
+            return Err(Why::Lied("it does not send what it says that it has".to_owned()));
+        }
         work.seat(key, &offer.have);
+        whole = offer.have == all;
         for (first, count) in ranges.pairs() {
             for piece in first / PIECE_GROUPS..(first + count).div_ceil(PIECE_GROUPS) {
                 let (first, count) = groups_of(offer.size, piece);

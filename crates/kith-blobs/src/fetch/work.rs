@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     BlobError, Blobs, Put, Room,
-    pieces::{Claim, Piece, Pieces},
+    pieces::{Claim, PIECE, Piece, Pieces},
     ranges::Ranges,
 };
 use kith_types::{Blake3, Sha256};
@@ -30,8 +30,6 @@ use tokio::{
 const TICK: Duration = Duration::from_millis(250);
 /// Bytes that a crash may cost.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
-/// Time that a crash may cost.
-const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
 /// How long a fetch of the same blob that was just cancelled may take to let go.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
@@ -154,8 +152,10 @@ impl Work {
         self.plan(|plan| plan.is_done()).unwrap_or_default()
     }
 
-    fn bytes_from(&self, key: Key) -> u64 {
-        self.plan(|plan| plan.pace(key)).flatten().map_or(0, |pace| pace.bytes)
+    /// Whether so much came from a holder that a piece of it may be kept: less, again and again, would be no progress.
+    fn brought(&self, key: Key) -> bool {
+        let enough = |plan: &mut Plan| plan.pace(key).is_some_and(|pace| pace.bytes > 0 && pace.bytes >= PIECE.min(plan.size()));
+        self.plan(enough).unwrap_or_default()
     }
 
     /// Writes a verified piece. Blocks.
@@ -184,7 +184,7 @@ impl Work {
                 ended = session(&self, &*holder, key) => ended,
                 () = stop.notified() => Err(Why::Slow),
             };
-            let came = self.bytes_from(key) > 0;
+            let came = self.brought(key);
             self.plan(|plan| plan.leave(key));
             self.changed.notify_waiters();
             drop(_seat);
@@ -318,7 +318,7 @@ async fn gather(work: &Arc<Work>, roster: &mut Roster) -> Result<(), FetchError>
                 }
                 crew.report();
                 let unsaved = work.proven().map_or(0, |proven| proven.pieces.unsaved());
-                if unsaved >= CHECKPOINT_BYTES || (unsaved > 0 && saved.elapsed() >= CHECKPOINT_TIME) {
+                if unsaved >= CHECKPOINT_BYTES || (unsaved > 0 && saved.elapsed() >= work.terms.checkpoint) {
                     checkpoint(work).await?;
                     saved = Instant::now();
                 }
