@@ -4,9 +4,11 @@ use crate::{
     BlobError, Pin,
     check::is_whole,
     intake::{Complete, Incoming, allow_replacing, sync_folder},
+    names::Names,
     partial::Turns,
     pins::Pins,
     room::Promised,
+    trees::Trees,
 };
 use kith_types::{Blake3, Sha256};
 use std::{
@@ -46,6 +48,9 @@ pub(crate) struct Inner {
     temporary: PathBuf,
     pub(crate) pins: Arc<Pins>,
     pub(crate) turns: Turns,
+    pub(crate) fetches: Turns<Blake3>,
+    pub(crate) trees: Trees,
+    pub(crate) names: Names,
     incoming: Arc<Incoming>,
     pub(crate) promised: Arc<Promised>,
     // Held for its lock.
@@ -114,12 +119,16 @@ impl Blobs {
                 tracing::debug!(file = %entry.path().display(), "removing what was left half-written");
                 discard(&entry.path())?;
             }
+            let (trees, names) = (Trees::open(&folder)?, Names::open(&folder)?);
             let inner = Inner {
                 folder,
                 named,
                 temporary,
                 pins: Arc::default(),
                 turns: Turns::default(),
+                fetches: Turns::default(),
+                trees,
+                names,
                 incoming: Arc::default(),
                 promised: Arc::default(),
                 _lock: lock,
@@ -246,8 +255,13 @@ impl Blobs {
 
     /// Opens the blob for reading.
     pub async fn open_blob(&self, hash: &Blake3) -> Result<fs::File, BlobError> {
-        let (path, hash) = (self.path(hash), *hash);
-        spawn_blocking(move || fs::File::open(path).map_err(|error| absent(error, hash))).await?
+        let (blobs, hash) = (self.clone(), *hash);
+        spawn_blocking(move || blobs.open_now(&hash)).await?
+    }
+
+    /// Opens the blob for reading; blocks.
+    pub(crate) fn open_now(&self, hash: &Blake3) -> Result<fs::File, BlobError> {
+        fs::File::open(self.path(hash)).map_err(|error| absent(error, *hash))
     }
 
     /// Pins a blob that is there.
@@ -296,7 +310,7 @@ impl Inner {
 
     /// The writing side of a put: `None` if the bytes are not wanted any more.
     fn take_in(&self, mut inbox: mpsc::Receiver<Part>, expect: Option<Sha256>, limit: u64) -> Result<Option<Put>, BlobError> {
-        let mut intake = self.incoming.start(&self.temporary, limit)?;
+        let mut intake = self.incoming.start(&self.temporary, limit, self.trees.keeper())?;
         while let Some(part) = inbox.blocking_recv() {
             match part {
                 Part::Bytes(bytes) => intake.write(&bytes)?,
@@ -317,8 +331,10 @@ impl Inner {
         }
         // Pinned before looking whether it is there already: otherwise a removal could come between.
         let pin = self.pins.pin(hash);
-        let mended = complete.settle(&path)?;
+        let (mended, pairs) = complete.settle(&path)?;
         sync_folder(folder)?;
+        self.trees.settle(&hash, pairs);
+        self.names.note(&sha256, &hash);
         Ok(Put { hash, sha256, size, pin, mended })
     }
 
@@ -338,6 +354,7 @@ impl Inner {
         });
         let Some(size) = moved.transpose()?.flatten() else { return Ok(None) };
         discard(&doomed)?;
+        self.trees.forget(hash);
         Ok(Some(size))
     }
 
@@ -377,6 +394,11 @@ impl Inner {
                 count(bytes);
             }
         }
+        let is_there = |hash: &Blake3| self.path(hash).exists();
+        let (files, bytes) = self.trees.collect(is_there)?;
+        self.names.collect(is_there)?;
+        collected.files += files;
+        collected.bytes += bytes;
         Ok(collected)
     }
 }

@@ -34,6 +34,12 @@ pub enum BlobError {
     /// No such blob.
     #[error("there is no blob {0}")]
     NotFound(Blake3),
+    /// The bytes that lie under this name are not its bytes any more.
+    #[error("the blob {0} is damaged")]
+    Damaged(Blake3),
+    /// Somebody else is fetching the blob already.
+    #[error("the blob {0} is being fetched already")]
+    Fetching(Blake3),
     /// The path leads to a folder, a device, a pipe or a socket.
     #[error("`{}` is not a regular file", .0.display())]
     NotAFile(PathBuf),

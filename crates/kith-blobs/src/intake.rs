@@ -3,6 +3,7 @@
 use crate::{
     BlobError,
     check::{Standing, standing},
+    trees::{Keeper, KeptPairs},
 };
 use kith_types::{Blake3, Sha256};
 use sha2::Digest;
@@ -31,17 +32,21 @@ struct Active {
 /// A temporary file and the hashes of what it holds so far. Dropped, it takes its file with it.
 pub struct Intake {
     file: NamedTempFile,
-    blake3: blake3::Hasher,
+    tree: Keeper,
     sha256: sha2::Sha256,
     size: u64,
     limit: u64,
     // After the file: the note outlives it.
-    _active: Active,
+    active: Active,
 }
 
 /// All bytes are in the temporary file; it has no blob's name yet.
 pub struct Complete {
-    intake: Intake,
+    file: NamedTempFile,
+    // After the file: the note outlives it.
+    _active: Active,
+    /// The pairs of its tree.
+    pub pairs: KeptPairs,
     /// The blob's name.
     pub hash: Blake3,
     /// Its other digest.
@@ -51,17 +56,16 @@ pub struct Complete {
 }
 
 impl Incoming {
-    /// Starts a temporary file in `folder` that takes at most `limit` bytes.
-    pub fn start(self: &Arc<Self>, folder: &Path, limit: u64) -> io::Result<Intake> {
+    /// Starts a temporary file in `folder` that takes at most `limit` bytes; `tree` hashes them.
+    pub fn start(self: &Arc<Self>, folder: &Path, limit: u64, tree: Keeper) -> io::Result<Intake> {
         // Made and noted under one lock: a collection never sees the file without the note.
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let file = tempfile::Builder::new().prefix("in-").tempfile_in(folder)?;
         let name = file.path().file_name().unwrap_or_default().to_owned();
         names.insert(name.clone());
         drop(names);
-        let (blake3, sha256) = (blake3::Hasher::new(), sha2::Sha256::new());
         let active = Active { incoming: Arc::clone(self), name };
-        Ok(Intake { file, blake3, sha256, size: 0, limit, _active: active })
+        Ok(Intake { file, tree, sha256: sha2::Sha256::new(), size: 0, limit, active })
     }
 
     /// Does `act` for a file of this name unless it is being written.
@@ -84,42 +88,41 @@ impl Intake {
         if self.size > self.limit {
             return Err(BlobError::TooLarge { limit: self.limit });
         }
-        self.blake3.update(bytes);
+        self.tree.update(bytes);
         self.sha256.update(bytes);
         Ok(self.file.as_file_mut().write_all(bytes)?)
     }
 
     /// Checks the digest and makes the bytes durable and read-only.
-    pub fn complete(mut self, expect: Option<Sha256>) -> Result<Complete, BlobError> {
-        let hash = Blake3::from_bytes(*self.blake3.finalize().as_bytes());
-        let sha256 = Sha256::from_bytes(std::mem::take(&mut self.sha256).finalize().into());
+    pub fn complete(self, expect: Option<Sha256>) -> Result<Complete, BlobError> {
+        let Self { file, tree, sha256, size, active, .. } = self;
+        let sha256 = Sha256::from_bytes(sha256.finalize().into());
         if let Some(expected) = expect
             && expected != sha256
         {
             return Err(BlobError::WrongDigest { expected, actual: sha256 });
         }
-        let file = self.file.as_file();
-        let mut permissions = file.metadata()?.permissions();
+        let (hash, pairs) = tree.finalize();
+        let mut permissions = file.as_file().metadata()?.permissions();
         permissions.set_readonly(true);
-        file.set_permissions(permissions)?;
-        file.sync_all()?;
-        let size = self.size;
-        Ok(Complete { intake: self, hash, sha256, size })
+        file.as_file().set_permissions(permissions)?;
+        file.as_file().sync_all()?;
+        Ok(Complete { file, _active: active, pairs, hash, sha256, size })
     }
 }
 
 impl Complete {
     /// Gives the file its name, in a folder that exists. Bytes already there are kept if they are the same, and replaced otherwise:
-    /// under that name they can only be damaged. Says whether they were.
-    pub fn settle(self, path: &Path) -> Result<bool, BlobError> {
+    /// under that name they can only be damaged. Says whether they were; gives the pairs of the tree.
+    pub fn settle(self, path: &Path) -> Result<(bool, KeptPairs), BlobError> {
         let there = standing(path, &self.hash, self.size)?;
         match there {
-            Standing::Whole => return Ok(false),
+            Standing::Whole => return Ok((false, self.pairs)),
             Standing::Damaged => allow_replacing(path)?,
             Standing::Free => {}
         }
-        self.intake.file.persist(path).map_err(|error| error.error)?;
-        Ok(there == Standing::Damaged)
+        self.file.persist(path).map_err(|error| error.error)?;
+        Ok((there == Standing::Damaged, self.pairs))
     }
 }
 

@@ -3,13 +3,28 @@
 mod blobs;
 mod check;
 mod error;
+pub mod fetch;
 mod intake;
+mod names;
 mod partial;
+mod pieces;
 mod pins;
+mod ranges;
 mod room;
+mod serve;
+mod slice;
+mod throttle;
+mod tree;
+mod trees;
+pub mod wire;
 
 pub use blobs::{Blobs, Collected, Put};
 pub use error::BlobError;
 pub use partial::Partial;
 pub use pins::Pin;
+pub use ranges::Ranges;
 pub use room::Room;
+pub use serve::{Bounds, Policy, Served, Server};
+pub use slice::{DecodeError, EncodeError, Encoder, Mismatch, Step, Walk, decode};
+pub use throttle::{Gate, SLOWEST, Throttle};
+pub use trees::{Encoding, Source};

@@ -5,6 +5,7 @@ use crate::{
     BlobError, Blobs, Put,
     check::{Standing, standing},
     intake::{allow_replacing, sync_folder},
+    trees::{Keeper, KeptPairs},
 };
 use kith_types::{Blake3, Sha256};
 use sha2::Digest;
@@ -30,13 +31,19 @@ const BUFFER: usize = 1 << 20;
 const CHUNK: usize = 1 << 20;
 
 /// Whose turn it is with each partial blob: one writer at a time, others wait.
-#[derive(Default)]
-pub struct Turns {
-    turns: Mutex<HashMap<Sha256, Weak<Turn<()>>>>,
+pub struct Turns<K = Sha256> {
+    turns: Mutex<HashMap<K, Weak<Turn<()>>>>,
 }
 
-impl Turns {
-    fn of(&self, key: &Sha256) -> Arc<Turn<()>> {
+impl<K> Default for Turns<K> {
+    fn default() -> Self {
+        Self { turns: Mutex::default() }
+    }
+}
+
+impl<K: Copy + Eq + std::hash::Hash> Turns<K> {
+    /// The turn with what `key` names.
+    pub fn of(&self, key: &K) -> Arc<Turn<()>> {
         let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
         if let Some(turn) = turns.get(key).and_then(Weak::upgrade) {
@@ -90,16 +97,17 @@ impl Blobs {
         spawn_blocking(move || fs::metadata(path).map_or(0, |metadata| metadata.len())).await.unwrap_or(0)
     }
 
-    /// Removes partial blobs that nobody has written since `before` and nobody writes now. Gives their number.
+    /// Removes partial blobs, and pieces of those being fetched, that nobody has written since `before` and nobody writes now. Gives
+    /// their number.
     pub async fn forget_partials(&self, before: SystemTime) -> Result<u64, BlobError> {
         let (blobs, folder) = (self.clone(), self.partials());
         spawn_blocking(move || {
+            let mut removed = blobs.forget_pieces(before)?;
             let entries = match fs::read_dir(folder) {
                 Ok(entries) => entries,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(removed),
                 Err(error) => return Err(error.into()),
             };
-            let mut removed = 0;
             for entry in entries {
                 let entry = entry?;
                 let Some(key) = entry.file_name().to_str().and_then(|name| name.parse::<Sha256>().ok()) else { continue };
@@ -124,7 +132,7 @@ impl Blobs {
     }
 
     /// Gives the verified file at `from` its blob's name.
-    fn settle_file(&self, from: &Path, hash: Blake3, sha256: Sha256, size: u64) -> Result<Put, BlobError> {
+    pub(crate) fn settle_file(&self, from: &Path, hash: Blake3, sha256: Sha256, size: u64) -> Result<Put, BlobError> {
         let path = self.path(&hash);
         let folder = path.parent().unwrap_or(&self.inner.named);
         match fs::create_dir(folder) {
@@ -144,6 +152,7 @@ impl Blobs {
             Standing::Free => fs::rename(from, &path)?,
         }
         sync_folder(folder)?;
+        self.inner.names.note(&sha256, &hash);
         Ok(Put { hash, sha256, size, pin, mended: there == Standing::Damaged })
     }
 }
@@ -214,7 +223,7 @@ impl Partial {
         let stopped = Arc::clone(&stop.0);
         spawn_blocking(move || {
             let Open { file, turn: _turn } = open.ok_or_else(broken)?;
-            let (hash, sha256, size) = digests(&path, &stopped)?;
+            let (hash, pairs, sha256, size) = digests(&path, &stopped, blobs.inner.trees.keeper())?;
             if let Some(expected) = expect
                 && expected != sha256
             {
@@ -224,6 +233,7 @@ impl Partial {
             }
             file.sync_all()?;
             let put = blobs.settle_file(&path, hash, sha256, size)?;
+            blobs.inner.trees.settle(&hash, pairs);
             // Not before it has its name: a partial file must stay writable, whenever the power goes.
             let mut permissions = file.metadata()?.permissions();
             permissions.set_readonly(true);
@@ -256,24 +266,27 @@ fn broken() -> io::Error {
     io::Error::other("the partial file is still being written")
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file; one already gone is no error.
+pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-fn digests(path: &Path, stopped: &AtomicBool) -> Result<(Blake3, Sha256, u64), BlobError> {
-    let (mut blake3, mut sha256, mut size) = (blake3::Hasher::new(), sha2::Sha256::new(), 0);
+/// Reads a whole file through both hashes: its digests, its tree and its length. Ends early, with an error, once `stopped`.
+pub fn digests(path: &Path, stopped: &AtomicBool, mut tree: Keeper) -> Result<(Blake3, KeptPairs, Sha256, u64), BlobError> {
+    let (mut sha256, mut size) = (sha2::Sha256::new(), 0);
     let mut file = fs::File::open(path)?;
     let mut chunk = vec![0; CHUNK];
     while !stopped.load(Ordering::Relaxed) {
         let count = file.read(&mut chunk)?;
         if count == 0 {
-            return Ok((Blake3::from_bytes(*blake3.finalize().as_bytes()), Sha256::from_bytes(sha256.finalize().into()), size));
+            let (hash, pairs) = tree.finalize();
+            return Ok((hash, pairs, Sha256::from_bytes(sha256.finalize().into()), size));
         }
         let bytes = chunk.get(..count).unwrap_or_default();
-        blake3.update(bytes);
+        tree.update(bytes);
         sha256.update(bytes);
         size += count as u64;
     }
