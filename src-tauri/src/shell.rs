@@ -155,7 +155,7 @@ pub fn run(options: Options) -> Result<ExitCode, tauri::Error> {
         });
     #[cfg(target_os = "macos")]
     let builder = builder.on_web_content_process_terminate(|view| window::revive(view.app_handle()));
-    let app = builder.build(tauri::generate_context!())?;
+    let app = builder.build(context())?;
     let code = app.run_return(|app, event| match event {
         // The last window's end is not the app's: it stays in the tray.
         RunEvent::ExitRequested { code: None, api, .. } => api.prevent_exit(),
@@ -165,6 +165,12 @@ pub fn run(options: Options) -> Result<ExitCode, tauri::Error> {
         _ => {}
     });
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+/// What was built into the program.
+#[allow(clippy::disallowed_methods, reason = "Tauri's own macro ends the program if what it made cannot be read")]
+fn context() -> tauri::Context {
+    tauri::generate_context!()
 }
 
 fn set_up(app: &App) {

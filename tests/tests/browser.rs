@@ -1,5 +1,9 @@
 //! A browser, or the app's own window, driven by WebDriver. The drivers come from the system; where they are missing the tests
 //! that need them say so, and in CI they must be there.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "each of these tests has a process and a runtime of its own, and waits for other programs"
+)]
 
 #[path = "browser/x11.rs"]
 pub mod x11;

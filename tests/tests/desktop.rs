@@ -1,4 +1,8 @@
 //! The app itself, its real window driven by WebKitWebDriver on a display of its own, with the real model.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "each of these tests has a process and a runtime of its own, and waits for other programs"
+)]
 
 use crate::browser::{Browser, Running, connect, free_port, program, x11::Display};
 use kith_node::NodeRecord;

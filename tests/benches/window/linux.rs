@@ -1,4 +1,8 @@
 //! The measuring itself: a browser, the app on a display of its own, and what `/proc` tells of it.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "each of these tests has a process and a runtime of its own, and waits for other programs"
+)]
 #![allow(clippy::print_stdout, reason = "figures are printed")]
 
 #[allow(dead_code, reason = "tests use the rest")]
