@@ -36,6 +36,7 @@ pub mod lan;
 mod leash;
 
 pub mod documents;
+pub mod mesh;
 
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;

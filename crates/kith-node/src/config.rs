@@ -1,6 +1,7 @@
 //! The node's configuration: defaults, then DIR/config.toml, then the environment, then the command line.
 
 use crate::{
+    mesh::{MeshConfig, MeshTable},
     schedule::{Schedule, ScheduleTable},
     update::{UpdateConfig, UpdateTable},
 };
@@ -72,6 +73,7 @@ pub(crate) struct File {
     schedule: ScheduleTable,
     update: UpdateTable,
     lan: LanTable,
+    mesh: MeshTable,
 }
 
 /// What every node has in its folder, if anything: its name there.
@@ -198,6 +200,8 @@ pub struct Config {
     pub lan_bind: Option<Vec<IpAddr>>,
     /// The port for paired devices; without it, one is picked and remembered.
     pub lan_port: Option<u16>,
+    /// How the node takes part in private networks.
+    pub mesh: MeshConfig,
     /// What it was put together from, so that the file can be read again.
     pub provenance: Provenance,
 }
@@ -341,6 +345,7 @@ impl Config {
             update: UpdateConfig::from_table(&file.update, env("KITH_UPDATE_FEED"))?,
             lan_bind: file.lan.bind,
             lan_port: file.lan.port,
+            mesh: MeshConfig::from_table(file.mesh)?,
             provenance: Provenance { overrides: overrides.clone(), env: asked.take(), machine_memory },
         })
     }

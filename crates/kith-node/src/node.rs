@@ -4,7 +4,8 @@ use crate::{
     config::{Config, ConfigError},
     lan::{self, LanParts},
     live_config::{LiveConfig, Reach},
-    ports::{InferenceHolds, LibraryCatalogue},
+    mesh::{MeshHost, MeshParts},
+    ports::{AboutNode, InferenceHolds, LibraryCatalogue},
     probe::NodeProbe,
     provider_keys::SealedKeys,
     record::NodeRecord,
@@ -21,6 +22,7 @@ use kith_events::Events;
 use kith_inference::{Inference, InferenceParts, KeyStoreError, ProviderBounds, Providers, ProvidersParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
 use kith_models::{Adapters, Derived, Downloads, DownloadsParts, Library, ModelError, SourceError, downloads::Bounds};
+use kith_networks::{Networks, NetworksParts};
 use kith_responses::{Responses, ResponsesError};
 use kith_store::{Store, StoreError};
 use kith_system::{System, SystemError, SystemParts};
@@ -166,6 +168,7 @@ pub struct Node {
     node_id: NodeId,
     app: Arc<App>,
     inference: Arc<Inference>,
+    mesh: Arc<MeshHost>,
     downloads: Downloads,
     responses: Arc<Responses>,
     store: Store,
@@ -221,6 +224,7 @@ impl Node {
         let (identity, sealed_by, sealer) = keys
             .await
             .map_err(|error| StartError::Folder { path: config.data_dir.clone(), error: io::Error::other(error) })??;
+        let identity = Arc::new(identity);
 
         let events = Events::new(Arc::clone(&clock));
         let holds = Arc::new(InferenceHolds::default());
@@ -292,7 +296,7 @@ impl Node {
             events: events.clone(),
             clock: Arc::clone(&clock),
             entropy: Arc::clone(&entropy),
-            sealer,
+            sealer: Arc::clone(&sealer),
             data_dir: config.data_dir.clone(),
             browse_roots: roots.unwrap_or_else(|| kith_system::default_roots(home.as_deref())),
             home,
@@ -328,6 +332,24 @@ impl Node {
             node_id: identity.node_id().clone(),
             stop: stop.clone(),
         };
+        let networks = Arc::new(Networks::new(NetworksParts {
+            store: store.clone(),
+            identity: Arc::clone(&identity),
+            sealer: Arc::clone(&sealer),
+            clock: Arc::clone(&clock),
+            entropy: Arc::clone(&entropy),
+            events: events.clone(),
+        }));
+        let mesh = MeshHost::new(MeshParts {
+            networks: Arc::clone(&networks),
+            identity: Arc::clone(&identity),
+            store: store.clone(),
+            events: events.clone(),
+            clock: Arc::clone(&clock),
+            config: config.mesh.clone(),
+            about: Arc::new(AboutNode { library: Arc::clone(&library) }),
+            stop: stop.clone(),
+        });
         let (lan, lan_task) = lan::lan(&config, lan_parts);
         let app = App::new(AppParts {
             access,
@@ -362,6 +384,8 @@ impl Node {
             conversations: Arc::clone(&conversations),
             lan,
             documents: crate::reader::documents(),
+            networks: Arc::clone(&networks),
+            mesh: mesh.clone(),
         });
         live.attach(&app);
         tokio::spawn(LiveConfig::watch(Arc::downgrade(&live), stop.clone()));
@@ -383,11 +407,15 @@ impl Node {
         tokio::spawn(stop.clone().run_until_cancelled_owned(cleaning));
         tokio::spawn(kith_responses::sweep_hourly(Arc::downgrade(&responses)));
         events.publish("node.started", json!({"url": url}));
+        // In the background: a node is ready without its network.
+        let resuming = Arc::clone(&mesh);
+        tokio::spawn(async move { resuming.resume().await });
         Ok(Self {
             url,
             node_id: identity.node_id().clone(),
             app,
             inference,
+            mesh,
             downloads,
             responses,
             store,
@@ -428,6 +456,7 @@ impl Node {
         self.stop.cancel();
         let orderly = async {
             while self.serving.join_next().await.is_some() {}
+            self.mesh.stop().await;
             self.downloads.stop().await;
             self.responses.stop().await;
             // What comes after it is to be written whether or not a model lets go in time.

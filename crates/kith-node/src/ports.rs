@@ -15,6 +15,37 @@ use std::{
     time::Duration,
 };
 
+/// What the node says of itself to the members of its network.
+pub(crate) struct AboutNode {
+    /// Its models.
+    pub library: Arc<Library>,
+}
+
+#[async_trait]
+impl crate::mesh::About for AboutNode {
+    async fn models(&self) -> Vec<String> {
+        let listed = self.library.list().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the library cannot be told to the network");
+            Vec::new()
+        });
+        listed.into_iter().map(|model| model.name.to_string()).collect()
+    }
+
+    fn hardware(&self) -> kith_networks::Hardware {
+        kith_networks::Hardware {
+            cores: std::thread::available_parallelism().map_or(0, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX)),
+            memory_bytes: crate::node::machine_memory(),
+            accelerators: Vec::new(),
+            accelerator_memory_bytes: 0,
+            storage_bytes: 0,
+        }
+    }
+
+    fn capabilities(&self) -> Vec<String> {
+        vec!["inference".to_owned(), "blobs".to_owned()]
+    }
+}
+
 /// The updates of the program around the node, which are told as the node's own are.
 pub(crate) struct ToldUpdates {
     /// What looks for them.

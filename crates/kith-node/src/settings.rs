@@ -84,6 +84,13 @@ pub(crate) const SETTINGS: &[Known] = &[
     known("update.key", &[], true, |c| json!(c.update.key.map(hex::encode))),
     known("lan.bind", &[], false, |c| json!(c.lan_bind)),
     known("lan.port", &[], false, |c| json!(c.lan_port)),
+    known("mesh.bind", &[], false, |c| json!(c.mesh.bind)),
+    known("mesh.port", &[], false, |c| json!(c.mesh.port)),
+    known("mesh.external", &[], false, |c| json!(c.mesh.external)),
+    known("mesh.discovery", &[], false, |c| json!(c.mesh.discovery)),
+    known("mesh.upnp", &[], false, |c| json!(c.mesh.upnp)),
+    known("mesh.relay", &[], false, |c| json!(c.mesh.relay)),
+    known("mesh.region", &[], false, |c| json!(c.mesh.region)),
 ];
 
 impl Known {

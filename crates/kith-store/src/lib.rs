@@ -29,4 +29,5 @@ pub use tables::{
     providers::ProviderRow,
     responses::{ResponseEnd, ResponseHead, ResponseRow},
     uploads::UploadRow,
+    speed_tests::SpeedTestRow,
 };

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "conversations", include_str!("../migrations/0009_conversations.sql")),
     (10, "devices", include_str!("../migrations/0010_devices.sql")),
     (11, "networks", include_str!("../migrations/0011_networks.sql")),
+    (12, "speed_tests", include_str!("../migrations/0012_speed_tests.sql")),
 ];
 
 /// The number of the schema that this build writes.

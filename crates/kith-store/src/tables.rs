@@ -22,6 +22,7 @@ pub mod network_members;
 pub mod network_rotations;
 pub mod networks;
 pub mod node_records;
+pub mod speed_tests;
 
 use crate::StoreError;
 use sqlx::{Row, sqlite::SqliteRow};

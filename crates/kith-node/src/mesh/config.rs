@@ -53,7 +53,10 @@ impl MeshConfig {
         }
         let region = table.region.unwrap_or_default();
         if region.chars().count() > MAX_REGION || region.chars().any(char::is_control) {
-            return Err(value("mesh.region", format!("a region has at most {MAX_REGION} characters, none of them a control character")));
+            return Err(value(
+                "mesh.region",
+                format!("a region has at most {MAX_REGION} characters, none of them a control character"),
+            ));
         }
         let everywhere = || vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
         Ok(Self {
