@@ -38,6 +38,7 @@ mod browser;
 #[cfg(target_os = "linux")]
 mod desktop;
 mod documents;
+mod mesh;
 #[cfg(target_os = "linux")]
 mod package;
 #[cfg(target_os = "linux")]
