@@ -112,6 +112,12 @@ fn reads_body(node: &TestNode, path: &str, method: &str) -> bool {
     document["paths"][path][method.to_lowercase()].get("requestBody").is_some()
 }
 
+/// Those whose body is JSON, and not bytes.
+fn reads_json(node: &TestNode, path: &str, method: &str) -> bool {
+    let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
+    document["paths"][path][method.to_lowercase()]["requestBody"]["content"].get("application/json").is_some()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_content_types_and_nonsense_are_refused_and_the_node_lives() {
     let node = TestNode::scripted(ScriptedEngine::saying("yes")).await;
@@ -123,6 +129,9 @@ async fn wrong_content_types_and_nonsense_are_refused_and_the_node_lives() {
         let (path, method) = (concrete(&route.path), method(&route.method));
         let typed = node.as_admin(method.clone(), &path).header("content-type", "text/xml").body("<a/>").send().await.unwrap();
         assert_eq!(typed.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{route:?}");
+        if !reads_json(&node, &route.path, &route.method) {
+            continue;
+        }
         for body in ["", "{", "[]", "null", "7", "\"x\"", "{\"model\":7,\"name\":7,\"password\":7,\"ticket\":7}"] {
             let answer =
                 node.as_admin(method.clone(), &path).header("content-type", "application/json").body(body).send().await.unwrap();
