@@ -5,7 +5,7 @@ use kith_events::Event;
 use serde_json::{Map, Value, json};
 
 /// Events with these first words are recorded.
-const FAMILIES: [&str; 13] = [
+const FAMILIES: [&str; 14] = [
     "access",
     "adapter",
     "audit",
@@ -19,6 +19,7 @@ const FAMILIES: [&str; 13] = [
     "settings",
     "update",
     "device",
+    "network",
 ];
 /// Events of models are, where the library changes; loading and unloading is everyday.
 const MODEL_CHANGES: [&str; 10] =
