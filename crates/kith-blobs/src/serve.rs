@@ -8,7 +8,7 @@ use crate::{
     throttle::Gate,
     tree::{self, GROUP},
     trees::{Encoding, Source},
-    wire::{self, Code, MAX_ANSWER, MAX_GROUPS, MAX_HAVE, MAX_REQUEST, Offer, Refusal, Request, What},
+    wire::{self, Code, MAX_GROUPS, MAX_HAVE, MAX_REQUEST, Offer, Refusal, Request, What},
 };
 use std::{
     collections::HashMap,
