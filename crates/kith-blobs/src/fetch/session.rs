@@ -225,11 +225,8 @@ async fn take(
         work.terms.download.take(holder.id(), len as u64).await;
         line.group(&mut walk, len, &mut bytes).await?;
         work.came(key, len as u64);
-        let whole = bytes.len() as u64 == piece_len(offer.size, number)
-            && (index + 1) == {
-                let (first, count) = groups_of(offer.size, number);
-                first + count
-            };
+        let (first, count) = groups_of(offer.size, number);
+        let whole = index + 1 == first + count && bytes.len() as u64 == piece_len(offer.size, number);
         if !whole || work.is_held(number) {
             continue;
         }

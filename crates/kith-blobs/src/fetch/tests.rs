@@ -89,7 +89,7 @@ impl Holder for Peer {
         &self.id
     }
     async fn open(&self) -> io::Result<Box<dyn Wire>> {
-        let (stream, far) = tokio::io::duplex(64 << 10);
+        let (stream, far) = tokio::io::duplex(256 << 10);
         let (server, id) = (self.server.clone(), self.id.clone());
         tokio::spawn(async move { server.serve(&id, far).await });
         Ok(Box::new(Faulty { stream, fault: self.fault, came: 0 }))
