@@ -1,6 +1,6 @@
 //! Who this node is: one Ed25519 key, sealed in `identity.key`, that names it and signs for it.
 
-use crate::{KeyError, OpenError, Sealer, private_file};
+use crate::{Entropy, EntropyError, KeyError, OpenError, Sealer, private_file};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use kith_types::NodeId;
 use std::{fmt, path::Path};
@@ -13,7 +13,7 @@ const VERSION: u8 = 1;
 const HEADER_LEN: usize = MAGIC.len() + 1 + 32;
 const FILE_LEN: usize = HEADER_LEN + 32 + Sealer::OVERHEAD;
 
-/// A node's key pair. The private half is wiped from memory when dropped, and never leaves this type.
+/// A node's key pair. The private half is wiped from memory when dropped, and never leaves this crate.
 pub struct Identity {
     key: SigningKey,
     node_id: NodeId,
@@ -68,6 +68,21 @@ impl Identity {
         VerifyingKey::from_bytes(&signer.ed25519())
             .and_then(|key| key.verify_strict(message, &Signature::from_bytes(signature)))
             .map_err(|_| SignatureError)
+    }
+
+    /// A fresh identity that is kept nowhere: a key of an occasion, or a node of a test.
+    ///
+    /// # Errors
+    /// No random bytes.
+    pub fn ephemeral(entropy: &dyn Entropy) -> Result<Self, EntropyError> {
+        let mut secret = Zeroizing::new([0; 32]);
+        entropy.fill(secret.as_mut_slice())?;
+        Ok(Self::from_secret(&secret))
+    }
+
+    /// The key itself, for what else this crate does with it.
+    pub(crate) fn signing_key(&self) -> &SigningKey {
+        &self.key
     }
 
     fn from_secret(secret: &[u8; 32]) -> Self {

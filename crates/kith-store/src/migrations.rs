@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (8, "system", include_str!("../migrations/0008_system.sql")),
     (9, "conversations", include_str!("../migrations/0009_conversations.sql")),
     (10, "devices", include_str!("../migrations/0010_devices.sql")),
+    (11, "networks", include_str!("../migrations/0011_networks.sql")),
 ];
 
 /// The number of the schema that this build writes.

@@ -17,6 +17,12 @@ pub mod uploads;
 
 pub mod devices;
 
+pub mod network_invites;
+pub mod network_members;
+pub mod network_rotations;
+pub mod networks;
+pub mod node_records;
+
 use crate::StoreError;
 use sqlx::{Row, sqlite::SqliteRow};
 
