@@ -10,6 +10,7 @@ pub mod documents;
 pub mod edgecoder;
 mod keep_alive;
 pub mod models;
+pub mod networks;
 pub mod neuroshard;
 pub mod ollama;
 pub mod openai;
