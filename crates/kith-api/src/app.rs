@@ -105,10 +105,6 @@ pub struct AppParts {
     pub configuration: Arc<dyn Configuration>,
     /// New versions.
     pub updates: Arc<dyn Updates>,
-    /// Which private networks there are, and who belongs to them.
-    pub networks: Arc<kith_networks::Networks>,
-    /// The connections to their members.
-    pub mesh: Arc<dyn crate::mesh::Mesh>,
     /// The window's files.
     pub window: Arc<dyn Window>,
     /// The conversations.
@@ -152,8 +148,6 @@ pub struct App {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) configuration: Arc<dyn Configuration>,
     pub(crate) updates: Arc<dyn Updates>,
-    pub(crate) networks: Arc<kith_networks::Networks>,
-    pub(crate) mesh: Arc<dyn crate::mesh::Mesh>,
     pub(crate) window: Arc<dyn Window>,
     pub(crate) hardware: Hardware,
     /// Places for WebSockets.
@@ -187,8 +181,6 @@ impl App {
             inference: parts.inference,
             configuration: parts.configuration,
             updates: parts.updates,
-            networks: parts.networks,
-            mesh: parts.mesh,
             window: parts.window,
             hardware: Hardware::default(),
             sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),

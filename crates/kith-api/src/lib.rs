@@ -36,7 +36,6 @@ pub mod lan;
 mod leash;
 
 pub mod documents;
-pub mod mesh;
 
 pub mod mesh;
 mod envelopes;
