@@ -6,14 +6,18 @@ use std::{sync::Arc, time::Duration};
 
 async fn following(seed: u8, honest: bool) -> TestNode {
     let mut node = plan(seed);
-    // Nobody meets anybody else of their own accord: the line stays a line.
-    node.config.bounds.connections = 2;
     if !honest {
         node.validation = Arc::new(Anything);
     }
     let node = node.start().await;
     node.mesh.subscribe("news").await.unwrap();
     node
+}
+
+/// The two never meet of their own accord: a line stays a line.
+async fn apart(a: &TestNode, b: &TestNode) {
+    a.mesh.ban(&b.id(), Duration::from_secs(60), "They are kept apart.").await;
+    b.mesh.ban(&a.id(), Duration::from_secs(60), "They are kept apart.").await;
 }
 
 /// Publishes until somebody is there to hear it.
@@ -31,6 +35,7 @@ fn heard(event: &Event) -> Option<(Vec<u8>, kith_types::NodeId)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_reaches_a_node_behind_another_with_its_author_s_name() {
     let (a, b, mut c) = (following(1, true).await, following(2, true).await, following(3, true).await);
+    apart(&a, &c).await;
     a.connect(&b).await;
     c.connect(&b).await;
     eventually(async || {
@@ -45,6 +50,7 @@ async fn a_message_reaches_a_node_behind_another_with_its_author_s_name() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_message_stops_at_the_first_honest_node_and_a_dull_one_costs_nothing() {
     let (a, mut b, mut c) = (following(1, false).await, following(2, true).await, following(3, true).await);
+    apart(&a, &c).await;
     a.connect(&b).await;
     c.connect(&b).await;
     publish(&a, b"first").await;
