@@ -63,6 +63,10 @@ impl Node {
         if self.links.path(&peer).map(|(path, _)| path) != before.map(|(path, _)| path) {
             self.tell_path(&peer);
         }
+        // The ban came between its admission and this moment.
+        if let Some(reason) = self.bans.reason(&peer) {
+            self.part(peer, &reason);
+        }
     }
 
     pub(super) fn on_closed(&mut self, peer: PeerId, id: ConnectionId, cause: Option<ConnectionError>) {
