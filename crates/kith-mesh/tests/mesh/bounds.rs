@@ -118,7 +118,7 @@ async fn garbage_from_a_stranger_ends_its_connection_and_nothing_else() {
     for stranger in strangers.collect::<Vec<_>>() {
         stranger.await.unwrap();
     }
-    assert!(member.is_connected_to(&node.id()).await && node.is_connected_to(&member.id()).await);
+    eventually(|| async { member.is_connected_to(&node.id()).await && node.is_connected_to(&member.id()).await }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
