@@ -3,9 +3,14 @@
 use crate::{
     configuration::{Configuration, Updates},
     documents::Documents,
+    envelopes::Envelopes,
     hardware::Hardware,
+    invitations::Invitations,
     lan::Lan,
+    mesh::Mesh,
     metrics::Metrics,
+    registered::Registered,
+    signed::Nonces,
     table::Route,
     traffic::{Traffic, TrafficReading},
     window::Window,
@@ -16,7 +21,9 @@ use kith_events::Events;
 use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
 use kith_models::{Adapters, Downloads, Library};
+use kith_networks::Networks;
 use kith_responses::Responses;
+use kith_store::Store;
 use kith_system::System;
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
@@ -106,6 +113,12 @@ pub struct AppParts {
     pub lan: Arc<dyn Lan>,
     /// Reads documents.
     pub documents: Arc<dyn Documents>,
+    /// The private networks.
+    pub networks: Arc<Networks>,
+    /// The connections to the other nodes of the active one.
+    pub mesh: Arc<dyn Mesh>,
+    /// Where peers' registrations are kept.
+    pub store: Store,
 }
 
 /// Everything handlers can reach.
@@ -144,6 +157,16 @@ pub struct App {
     pub(crate) conversations: Arc<Conversations>,
     pub(crate) lan: Arc<dyn Lan>,
     pub(crate) documents: Arc<dyn Documents>,
+    pub(crate) networks: Arc<Networks>,
+    pub(crate) mesh: Arc<dyn Mesh>,
+    /// What nodes that call over HTTP said of themselves.
+    pub(crate) registered: Registered,
+    /// Messages that came over HTTP.
+    pub(crate) envelopes: Envelopes,
+    /// Nonces of signed requests.
+    pub(crate) nonces: Nonces,
+    /// The invite that is shown again and again until it is used.
+    pub(crate) invitations: Invitations,
 }
 
 /// The most WebSockets open at once.
@@ -185,6 +208,12 @@ impl App {
             conversations: parts.conversations,
             lan: parts.lan,
             documents: parts.documents,
+            networks: parts.networks,
+            mesh: parts.mesh,
+            registered: Registered::new(parts.store),
+            envelopes: Envelopes::default(),
+            nonces: Nonces::default(),
+            invitations: Invitations::default(),
         })
     }
 

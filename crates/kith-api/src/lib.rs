@@ -37,6 +37,19 @@ mod leash;
 
 pub mod documents;
 
+pub mod mesh;
+mod envelopes;
+mod invitations;
+mod network_error;
+mod neighbours;
+mod qr;
+mod registered;
+mod seen;
+mod signed;
+
+#[cfg(test)]
+mod testing;
+
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;
 pub use routes::{document, router};
