@@ -1,21 +1,15 @@
 //! What the page of networks tells: who is there and how each is reached, how a network stands, what an invite and a removal mean.
 
+mod invite;
+mod key;
 pub mod map;
 pub mod speed;
 
-use super::{
-    format,
-    words::{plural, sentence},
-};
-use kith_wire::networks::{
-    InviteInfo, InviteStage, KeyRotated, LinkPath, MemberInfo, NetworkInfo, NetworkList, NetworkMembership, NodeInfo,
-    RemovalConsequences, SystemNat,
-};
+pub use invite::{INVITE, LONGEST_INVITE, code, handed_over, invite, is_open};
+pub use key::{consequences, rotated};
 
-/// The longest invite that is looked at, in bytes.
-pub const LONGEST_INVITE: usize = 8192;
-/// What an invite begins with.
-pub const INVITE: &str = "kith://join/";
+use super::{format, words::plural};
+use kith_wire::networks::{LinkPath, MemberInfo, NetworkInfo, NetworkList, NetworkMembership, NodeInfo, SystemNat};
 
 /// From how many letters on something in a sentence can only be an id, and no word.
 const LIKE_AN_ID: usize = 20;
@@ -332,77 +326,6 @@ pub fn router(nat: &SystemNat) -> Option<&'static str> {
     }
 }
 
-/// An invite in a line: `used 1 of 5, ends in 3 h`.
-pub fn invite(invite: &InviteInfo, now_ms: i64) -> String {
-    let used = match (invite.used, invite.uses) {
-        (0, 1) => "for one device".to_owned(),
-        (used, uses) => format!("{used} of {uses} used"),
-    };
-    let ends = match invite.state {
-        InviteStage::Open => match u64::try_from(invite.expires_at_ms.ms() - now_ms) {
-            Ok(left) if left > 0 => format!("ends in {}", format::duration_ms(left.max(60_000))),
-            _ => "over".to_owned(),
-        },
-        InviteStage::Used => "used up".to_owned(),
-        InviteStage::Revoked => "taken back".to_owned(),
-        InviteStage::Expired => "over".to_owned(),
-    };
-    format!("{used}, {ends}")
-}
-
-/// Whether an invite still lets in.
-pub fn is_open(invite: &InviteInfo, now_ms: i64) -> bool {
-    invite.state == InviteStage::Open && invite.expires_at_ms.ms() > now_ms
-}
-
-/// What removing a device does, point by point, before it is done.
-pub fn consequences(name: &str, removal: &RemovalConsequences, offline: &[String]) -> Vec<String> {
-    let mut points = vec![if removal.disconnects {
-        format!("{name} is cut off at once and finds no way back. What it holds already stays on it.")
-    } else {
-        format!("{name} is shut out the moment it tries to come back. What it holds already stays on it.")
-    }];
-    points.push(match removal.told_now {
-        0 => "The network gets a new key.".to_owned(),
-        told => {
-            format!("The network gets a new key: {} now.", plural(told, "connected device takes it", "connected devices take it"))
-        }
-    });
-    if removal.told_later > 0 {
-        let days = format::duration_ms(removal.kept_for_s.saturating_mul(1000));
-        let is_one = removal.told_later == 1;
-        let who = if offline.len() as u64 == removal.told_later {
-            list(offline)
-        } else {
-            plural(removal.told_later, "device that is away", "devices that are away")
-        };
-        let (gets, its, they) = if is_one { ("gets", "its", "it needs") } else { ("get", "their", "they need") };
-        points.push(format!("{who} {gets} it on {its} return, if that is within {days}. After that {they} a new invite."));
-    }
-    if removal.invites_ended > 0 {
-        let ended = plural(removal.invites_ended, "open invite ends", "open invites end");
-        points.push(format!("{ended}: it may have seen them."));
-    }
-    points
-}
-
-/// What a rotation did.
-pub fn rotated(key: &KeyRotated, offset: i64) -> String {
-    let others = key.sealed_to.saturating_sub(1);
-    let later = others.saturating_sub(key.told);
-    let told = match (others, key.told) {
-        (0, _) => "No other device is in the network.".to_owned(),
-        (_, 0) => "No other device is connected.".to_owned(),
-        (_, told) => format!("{} it.", plural(told, "device has", "devices have")),
-    };
-    let later = match later {
-        0 => String::new(),
-        1 => format!(" One more gets it on its return, until {}.", format::date(key.kept_until_ms.ms(), offset)),
-        many => format!(" {many} more get it on their return, until {}.", format::date(key.kept_until_ms.ms(), offset)),
-    };
-    format!("The network has key {} now. {told}{later}", key.key_epoch)
-}
-
 /// `a`, `a and b`, `a, b and c`; at most four names.
 pub fn list(names: &[String]) -> String {
     list_most(names, 4)
@@ -418,35 +341,6 @@ pub fn list_most(names: &[String], most: usize) -> String {
         }
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
-}
-
-/// The invite in what was pasted, opened or handed over. `Err` says in a sentence what is wrong with it.
-pub fn code(text: &str) -> Result<String, &'static str> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err("");
-    }
-    if text.len() > LONGEST_INVITE {
-        return Err("This is longer than any invite.");
-    }
-    // The file of an invite may say more around it; the node reads that.
-    if text.contains(INVITE) || text.starts_with('{') || text.contains('\n') {
-        return Ok(text.to_owned());
-    }
-    let is_plain = text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if is_plain { Ok(format!("{INVITE}{text}")) } else { Err("An invite begins with kith://join/.") }
-}
-
-/// A code that the address of this page held, as an invite. Whoever made the address may be anybody, so only its form is trusted.
-pub fn handed_over(code: &str) -> Option<String> {
-    let is_plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    let fits = (1..=LONGEST_INVITE - INVITE.len()).contains(&code.len());
-    (is_plain && fits).then(|| format!("{INVITE}{code}"))
-}
-
-/// Why joining failed, as the inviter said it.
-pub fn refused(message: &str) -> String {
-    sentence(message)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ pub fn Join(
                     net.close();
                     net.toasts.say(format!("This device is in {} now.", joined.name));
                 }
-                Err(problem) => drop(said.try_set(Some(network::refused(&problem.to_string())))),
+                Err(problem) => drop(said.try_set(Some(problem.to_string()))),
             }
             busy.try_set(false);
             net.again();

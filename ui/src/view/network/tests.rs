@@ -1,7 +1,9 @@
 //! What the page of networks tells.
 use super::*;
 use kith_types::Timestamp;
-use kith_wire::networks::{NatPeer, NodeHardware, NodeResources, Topology, TopologyEdge};
+use kith_wire::networks::{
+    InviteInfo, InviteStage, KeyRotated, NatPeer, NodeHardware, NodeResources, RemovalConsequences, Topology, TopologyEdge,
+};
 
 fn node(id: &str, name: &str, path: LinkPath) -> NodeInfo {
     NodeInfo {
