@@ -43,3 +43,6 @@ mod mesh;
 mod package;
 #[cfg(target_os = "linux")]
 mod phone;
+
+#[cfg(target_os = "linux")]
+mod netns;
