@@ -101,13 +101,16 @@ pub fn reveal(selector: &str) {
     }
 }
 
-/// Scrolls the page so that what `selector` finds is seen, unless its beginning is.
+/// Gives what `selector` finds the focus, and scrolls the page so that it is seen, unless its beginning is.
 pub fn come_to(selector: &str) {
     let Ok(Some(found)) = document().query_selector(selector) else { return };
     let Ok(Some(main)) = document().query_selector("main") else { return };
     let (at, seen) = (found.get_bounding_client_rect().top(), main.get_bounding_client_rect());
     if at < seen.top() || at > seen.bottom() - seen.height() / 4.0 {
         found.scroll_into_view_with_bool(true);
+    }
+    if let Ok(found) = found.dyn_into::<web_sys::HtmlElement>() {
+        let _ = found.focus();
     }
 }
 

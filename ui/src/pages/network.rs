@@ -25,7 +25,7 @@ use crate::{
     palette::{Command, Palette},
     parts::{Empty, Failed, Menu, MenuItem, Skeleton},
     session::client,
-    view::network,
+    view::network::{self, Standing},
 };
 use ask::{Ask, Asking};
 use leptos::{ev, prelude::*};
@@ -76,7 +76,7 @@ pub fn Network() -> impl IntoView {
                     <saved::Saved net/>
                     <Show when=move || has_active.get()>
                         <map::Map net/>
-                        <list::List net/>
+                        <Show when=move || !matches!(net.standing(), Some(Standing::Waiting | Standing::Removed))><list::List net/></Show>
                         <invites::Invites net/>
                         <reach::Reach net/>
                     </Show>
@@ -105,7 +105,7 @@ fn hear(net: Net) {
     let take = move || {
         let Some(code) = dom::take_fragment("join") else { return };
         if !net.is_admin {
-            return;
+            return net.toasts.fail("Networks are joined on the computer itself.");
         }
         match network::handed_over(&code) {
             Some(invite) => net.ask.set(Some(Ask::Join(invite))),

@@ -50,7 +50,7 @@ pub fn Details(net: Net, id: String) -> impl IntoView {
         move |_| net.ask.set(Some(Ask::Speed(Some(id.clone()))))
     };
     view! {
-        <aside class="panel about" aria-live="polite" aria-label="Particulars of the device">
+        <aside class="panel about" tabindex="-1" aria-label="Particulars of the device">
             <header>
                 <h2>{of(|device| device.name.clone())}</h2>
                 <span class="state num">

@@ -1,10 +1,10 @@
 //! An invite: for how many, for how long, as what; then its code to scan, copy or save, and who came in by it.
 
-use super::store::Net;
+use super::{ask::Ask, store::Net};
 use crate::{
     dom,
     icons::Icon,
-    parts::{CopyButton, Field},
+    parts::{CopyButton, Field, Skeleton},
     view::network,
 };
 use kith_wire::networks::{InviteStage, NetworkInvite, NewInvite};
@@ -62,10 +62,21 @@ pub fn Invite(net: Net) -> impl IntoView {
     view! {
         {move || match made.get() {
             Some(invite) => view! { <Code net invite/> }.into_any(),
-            None if !net.may_invite() => view! {
-                <p>"Only devices that are admins of the network may invite. This one is not."</p>
-                <div class="acts"><button class="btn" on:click=move |_| net.close()>"Close"</button></div>
-            }.into_any(),
+            None if net.list.with(Option::is_none) => view! { <Skeleton rows=2/> }.into_any(),
+            None if !net.may_invite() => {
+                let has_none = net.active.with(Option::is_none);
+                view! {
+                    <p>{if has_none {
+                        "There is no network yet to invite into."
+                    } else {
+                        "Only devices that are admins of the network may invite. This one is not."
+                    }}</p>
+                    <div class="acts">
+                        <button class="btn" on:click=move |_| net.close()>"Close"</button>
+                        {has_none.then(|| view! { <button class="btn primary" on:click=move |_| net.ask.set(Some(Ask::Create))>"Create a network"</button> })}
+                    </div>
+                }.into_any()
+            }
             None => view! {
                 <form class="form" on:submit=order>
                     <div class="pair-of">

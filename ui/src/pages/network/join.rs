@@ -78,7 +78,12 @@ pub fn Join(
                     net.close();
                     net.toasts.say(format!("This device is in {} now.", joined.name));
                 }
-                Err(problem) => drop(said.try_set(Some(problem.to_string()))),
+                Err(problem) => {
+                    // Who closed the dialog meanwhile is told as well.
+                    if let Some(Some(unread)) = said.try_set(Some(problem.to_string())) {
+                        net.toasts.fail(unread);
+                    }
+                }
             }
             busy.try_set(false);
             net.again();

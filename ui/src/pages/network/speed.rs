@@ -30,6 +30,13 @@ pub fn Speed(
         })
     });
     let peer = RwSignal::new(peer.or_else(|| linked.with_untracked(|linked| linked.first().map(|(id, _)| id.clone()))));
+    // Opened before anything was read, it takes the first that turns up.
+    Effect::new(move || {
+        let first = linked.with(|linked| linked.first().map(|(id, _)| id.clone()));
+        if first.is_some() && peer.with_untracked(Option::is_none) {
+            peer.set(first);
+        }
+    });
     let history = RwSignal::new(None::<Vec<SpeedtestResult>>);
     let began = RwSignal::new(None::<i64>);
     let now = RwSignal::new(dom::now_ms());
