@@ -5,6 +5,7 @@ use super::{
     wires::{Host, Wires, installed},
 };
 use reqwest::Method;
+use serde_json::json;
 use std::{
     path::{Path, PathBuf},
     time::Duration,
@@ -178,12 +179,12 @@ async fn clocks_that_are_ten_minutes_wrong_keep_nobody_out() {
     let hosts: Vec<Host> = (1..=3).map(|number| wires.host_at(&switch, &format!("{}/24", ip(number)))).collect();
     let nodes = [
         Node::at(&hosts[0], &ip(1)).await,
-        with_clock(&hosts[1], 2, &library, "+10m").await,
-        with_clock(&hosts[2], 3, &library, "-10m").await,
+        with_clock(&hosts[1], 2, &library, "+600").await,
+        with_clock(&hosts[2], 3, &library, "-600").await,
     ];
     let mut times = Vec::new();
     for node in &nodes {
-        node.good(Method::POST, "/api/v1/networks/create", Some(serde_json::json!({"name": "Trial"}))).await;
+        node.good(Method::POST, "/api/v1/networks/create", Some(json!({"name": "Trial"}))).await;
         let list = node.good(Method::GET, "/api/v1/networks", None).await;
         times.push(list["networks"][0]["created_at_ms"].as_i64().expect("a time"));
         let trial = list["networks"][0]["id"].as_str().expect("an id").to_owned();

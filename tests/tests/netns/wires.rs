@@ -107,7 +107,7 @@ impl Wires {
         run("ip", &format!("link set {tap} up"));
         run("ip", &format!("-n {name} address add {far}/30 dev tap"));
         run("ip", &format!("-n {name} link set tap up"));
-        Host { name, tap, address: far }
+        Host { name, address: far }
     }
 
     /// A machine at `address`, as `10.0.0.2/24`, plugged into `switch`.
@@ -240,7 +240,6 @@ impl Cable<'_> {
 /// A machine.
 pub struct Host {
     name: String,
-    tap: String,
     /// Where the test reaches it, and nobody else does.
     pub address: String,
 }
@@ -305,19 +304,14 @@ impl Host {
         run("tc", &rule);
     }
 
+    /// It sends as fast as it can.
+    pub fn unshape(&self) {
+        attempt("tc", &format!("-n {} qdisc delete dev lan root", self.name));
+    }
+
     /// It has another address from now on, as after moving to another place.
     pub fn move_to(&self, address: &str) {
         self.ip("address flush dev lan");
         self.ip(&format!("address add {address} dev lan"));
-    }
-
-    /// Pulls its plug, or puts it back in.
-    pub fn plugged(&self, there: bool) {
-        self.ip(&format!("link set lan {}", if there { "up" } else { "down" }));
-    }
-
-    /// The card by which the test reaches it, at the test's own end.
-    pub fn tap(&self) -> &str {
-        &self.tap
     }
 }
