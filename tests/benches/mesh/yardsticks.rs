@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A program that is ended when this is dropped.
+/// A program that is ended, with what it started, when this is dropped.
 struct Running(Child);
 
 impl Running {
@@ -20,6 +20,12 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // Asked first: Syncthing has another process that does the work, and ends it when asked.
+        let _ = Command::new("kill").arg(self.0.id().to_string()).stderr(Stdio::null()).status();
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(5) && !matches!(self.0.try_wait(), Ok(Some(_)) | Err(_)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

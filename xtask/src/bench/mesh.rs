@@ -31,7 +31,7 @@ fn report(machine: &str, printed: &str) -> Result<String> {
         bail!("nothing was measured");
     }
     Ok(format!(
-        "One file of 1 GB, memory to memory as far as the disk allows, on {machine}.\n\n\
+        "One file of 1 GB from one disk to the other, on {machine}.\n\n\
          | link | program | MB/s | of iperf3 |\n|---|---|--:|--:|\n{rows}\n\n{rest}"
     ))
 }
