@@ -2,9 +2,9 @@
 
 use std::{
     cell::Cell,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 /// The programs all this is done with.
@@ -148,6 +148,29 @@ impl Wires {
         Cable { at: one, port: near }
     }
 
+    /// Joins two switches by a cable so long that everything needs this time from the one to the other; `None` (said aloud) where that
+    /// cannot be had. In CI it must be.
+    pub fn long_cable(&self, one: &Switch, other: &Switch, milliseconds: u32) -> Option<LongCable> {
+        let mut python = Command::new("python3");
+        python.args(["-c", include_str!("long_cable.py"), &one.name, &other.name, &milliseconds.to_string()]);
+        let started = python.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut line = String::new();
+        let cable = started.ok().map(|mut process| {
+            let said = process.stdout.take().expect("what it says");
+            BufReader::new(said).read_line(&mut line).expect("a line");
+            LongCable(process)
+        });
+        if line.trim() != "ready" {
+            assert!(std::env::var_os("CI").is_none(), "python3 cannot make a long cable");
+            println!("skipped: python3 cannot make a long cable here");
+            return None;
+        }
+        for switch in [one, other] {
+            run("ip", &format!("-n {} link set far master switch up", switch.name));
+        }
+        cable
+    }
+
     fn tap_address(&self, number: u32, end: u32) -> String {
         format!("{}.{}", prefix(self.block), number * 4 + end)
     }
@@ -237,6 +260,16 @@ impl Cable<'_> {
     }
 }
 
+/// A cable on which everything takes its time.
+pub struct LongCable(Child);
+
+impl Drop for LongCable {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A machine.
 pub struct Host {
     name: String,
@@ -291,11 +324,6 @@ impl Host {
                 chain in {{ type filter hook prerouting priority raw; iifname \"lan\" numgen random mod 100 < {percent} drop; }}
             }}"
         ));
-    }
-
-    /// What it sends waits so long; whether this system can do that.
-    pub fn delay(&self, milliseconds: u32) -> bool {
-        attempt("tc", &format!("-n {} qdisc replace dev lan root netem delay {milliseconds}ms limit 10000", self.name))
     }
 
     /// It sends at most so fast.
