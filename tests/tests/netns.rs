@@ -3,7 +3,9 @@
 
 mod entry;
 mod many;
+#[allow(dead_code, reason = "the measurement of transfers uses the rest")]
 mod node;
 mod routers;
 mod trouble;
+#[allow(dead_code, reason = "the measurement of transfers uses the rest")]
 mod wires;

@@ -7,7 +7,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use std::{
     fs::File,
-    path::Path,
+    path::PathBuf,
     process::{Child, Stdio},
     time::{Duration, Instant},
 };
@@ -90,17 +90,12 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// Its folder.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// Where members reach it, as an address that names it.
     pub fn address(&self, ip: &str) -> String {
         format!("/ip4/{ip}/tcp/{PORT}/p2p/{}", self.id)
     }
 
-    fn log(&self) -> std::path::PathBuf {
+    fn log(&self) -> PathBuf {
         self.dir.path().join("stderr.txt")
     }
 
@@ -117,6 +112,20 @@ impl<'a> Node<'a> {
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
         let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the figure");
         line.trim_start_matches(':').split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
+    }
+
+    /// Counts the most it held (`VmHWM`) from now on.
+    pub fn forget_peak(&self) {
+        let process = self.process.as_ref().expect("a running node").id();
+        std::fs::write(format!("/proc/{process}/clear_refs"), "5").expect("the peak is forgotten");
+    }
+
+    /// Asks for what is told in lines of JSON, the last of which must be a success.
+    pub async fn good_lines(&self, path: &str, body: Value) {
+        let request = self.http.post(format!("{}{path}", self.url)).header("x-kith-admin-token", admin_token(self.dir.path()));
+        let answer = request.json(&body).send().await.expect("an answer");
+        let text = answer.text().await.expect("lines");
+        assert!(text.lines().last().is_some_and(|line| line.contains("\"success\"")), "{path}: {text}");
     }
 
     /// Asks as the owner.

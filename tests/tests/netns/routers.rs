@@ -1,9 +1,12 @@
 //! Devices behind routers: over a third at first, directly where the routers allow it, and the reason told where they do not.
 
 use super::{
-    node::{LATER, Node, PORT, SOON, until},
+    node::{LATER, Node, SOON, until},
     wires::{Host, Ports, Switch, Wires},
 };
+use reqwest::Method;
+use serde_json::json;
+use std::time::Duration;
 
 /// Addresses of the internet, in namespaces that lead nowhere: what is private is treated otherwise.
 const RELAY: &str = "45.77.0.1";
@@ -65,7 +68,7 @@ async fn two_devices_behind_routers_meet_over_a_third_and_then_directly() {
     }
     // What they say to each other passes the third no longer: with it gone they stay together.
     drop(third);
-    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(one.way_to(&other.id).await.0, "hole-punched");
     assert_eq!(other.way_to(&one.id).await.0, "hole-punched");
 }
@@ -83,11 +86,11 @@ async fn devices_behind_routers_that_cannot_be_passed_stay_with_the_third_and_sa
     })
     .await;
     for node in [&one, &other] {
-        let nat = node.good(reqwest::Method::GET, "/api/v1/system/nat", None).await;
+        let nat = node.good(Method::GET, "/api/v1/system/nat", None).await;
         assert_eq!(nat["status"], "private", "{nat}");
-        assert_eq!(nat["relays"], serde_json::json!([third.id]), "{nat}");
+        assert_eq!(nat["relays"], json!([third.id]), "{nat}");
     }
     // The relayed connection carries what a direct one would.
-    let speed = one.good(reqwest::Method::POST, &format!("/api/v1/network/speedtest/{}", other.id), None).await;
-    assert!(speed["down_bytes_per_second"].as_f64().is_some_and(|figure| figure > 0.0), "{speed} on port {PORT}");
+    let speed = one.good(Method::POST, &format!("/api/v1/network/speedtest/{}", other.id), None).await;
+    assert!(speed["down_bytes_per_second"].as_f64().is_some_and(|figure| figure > 0.0), "{speed}");
 }
