@@ -327,6 +327,7 @@ impl Host {
     }
 
     /// It sends at most so fast.
+    #[allow(dead_code, reason = "the measurement shapes its wire")]
     pub fn shape(&self, megabits: u32) {
         let rule = format!("-n {} qdisc replace dev lan root tbf rate {megabits}mbit burst 256kb latency 20ms", self.name);
         run("tc", &rule);
