@@ -12,14 +12,14 @@ use crate::{
     beacon::Beacon,
     behaviour::{self, Behaviour, BehaviourEvent},
     book::Book,
-    bounds::{Bounds, COMMAND_QUEUE, EVENT_QUEUE, NEGOTIATING_STREAMS, NOTICE_QUEUE, STREAM_QUEUE},
+    bounds::{Bounds, COMMAND_QUEUE, EVENT_QUEUE, MAX_RETIRED_KEYS, NEGOTIATING_STREAMS, NOTICE_QUEUE, STREAM_QUEUE},
     config::{MeshConfig, StartError},
     discovery,
     event::{Event, Fault},
     exchange,
     links::Links,
     mesh::{Command, DialError, Mesh, Reply},
-    ports::{Admission, PeerCache, Validation},
+    ports::{Admission, KeyUse, PeerCache, Validation},
     reach::{Reach, Reachability},
     router::Router,
     standing::{Bans, Conduct, Rates},
@@ -123,6 +123,9 @@ impl Mesh {
         if !config.network_is_named() {
             return Err(StartError::Network(config.network));
         }
+        if config.retired.len() > MAX_RETIRED_KEYS {
+            return Err(StartError::Setup(format!("more than {MAX_RETIRED_KEYS} retired keys")));
+        }
         let keypair = Keypair::ed25519_from_bytes(*config.seed.bytes()).map_err(|error| StartError::Key(error.to_string()))?;
         let own_peer = keypair.public().to_peer_id();
         let own = crate::address::node_id(&own_peer).ok_or_else(|| StartError::Key("not an Ed25519 key".to_owned()))?;
@@ -137,6 +140,7 @@ impl Mesh {
         let (bans, traffic, connections) = (Bans::default(), Traffic::default(), Tasks::default());
         let door = Door {
             noise: transport::noise(&keypair, &config.key).map_err(|error| StartError::Key(error.to_string()))?,
+            key: KeyUse::Present,
             admission: Arc::clone(&ports.admission),
             bans: bans.clone(),
             traffic: traffic.clone(),
@@ -144,7 +148,8 @@ impl Mesh {
             deadline: config.bounds.admission,
         };
         let (relay_transport, relay_client) = relay::client::new(own_peer);
-        let transport = transport::build(&config.key, relay_transport, door, config.bounds.handshake);
+        let transport =
+            transport::build(&keypair, &config, relay_transport, door).map_err(|error| StartError::Key(error.to_string()))?;
         let behaviour = behaviour::build(&keypair, &config, router.offered(), relay_client).map_err(StartError::Setup)?;
         let settings = swarm::Config::with_executor(connections.clone())
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS)
