@@ -33,7 +33,7 @@ use libp2p::{
     Multiaddr, PeerId, Swarm, autonat,
     core::transport::ListenerId,
     identity::Keypair,
-    kad, relay,
+    kad, ping, relay,
     swarm::{self, ConnectionId, SwarmEvent},
     upnp,
 };
@@ -157,9 +157,13 @@ impl Mesh {
             .with_notify_handler_buffer_size(NonZeroUsize::MIN.saturating_add(STREAM_QUEUE))
             .with_idle_connection_timeout(Duration::from_secs(60));
         let mut swarm = Swarm::new(transport, behaviour, own_peer, settings);
+        // All before the first is taken: the system's own test of an IPv6 port asks for the same port of IPv4.
+        for address in &config.listen {
+            let refused = |error: std::io::Error| StartError::Listen { address: address.clone(), reason: error.to_string() };
+            transport::is_free(&address.0).map_err(refused)?;
+        }
         for address in &config.listen {
             let refused = |reason: String| StartError::Listen { address: address.clone(), reason };
-            transport::is_free(&address.0).map_err(|error| refused(error.to_string()))?;
             swarm.listen_on(address.0.clone()).map_err(|error| refused(error.to_string()))?;
         }
         let (listening, told) = watch::channel(Vec::new());
@@ -298,11 +302,15 @@ impl Node {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Identify(event) => self.on_identify(event),
             BehaviourEvent::Kad(event) => self.on_kad(event),
-            BehaviourEvent::Ping(event) => {
-                if let Ok(rtt) = event.result {
-                    self.links.measured(&event.peer, event.connection, rtt);
+            BehaviourEvent::Ping(event) => match event.result {
+                Ok(rtt) => self.links.measured(&event.peer, event.connection, rtt),
+                Err(ping::Failure::Unsupported) => {}
+                // A cable that was pulled closes nothing by itself: what does not answer any more is no connection.
+                Err(failure) => {
+                    tracing::debug!(peer = %event.peer, %failure, "a connection that does not answer is closed");
+                    self.swarm.close_connection(event.connection);
                 }
-            }
+            },
             BehaviourEvent::Dcutr(event) => {
                 match event.result {
                     Ok(connection) => self.links.punched(&event.remote_peer_id, connection),
