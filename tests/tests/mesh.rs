@@ -17,6 +17,12 @@ async fn node() -> TestNode {
     TestNode::with(ALONE, engine()).await
 }
 
+/// As [`ALONE`], always at the same port, so that it is found after its mesh was started anew.
+async fn node_at_a_port() -> TestNode {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    TestNode::with(&ALONE.replace("port = 0", &format!("port = {port}")), engine()).await
+}
+
 async fn ask(node: &TestNode, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
     let mut request = node.as_admin(method, path);
     if let Some(body) = body {
@@ -54,6 +60,28 @@ async fn peers(node: &TestNode) -> Vec<String> {
         .filter(|node| node["is_self"] == false && node["status"] == "active")
         .map(|node| node["id"].as_str().unwrap().to_owned())
         .collect()
+}
+
+async fn epoch(node: &TestNode) -> Value {
+    good(node, Method::GET, "/api/v1/networks", None).await["networks"][0]["key_epoch"].clone()
+}
+
+/// What the node tells its owner with the first event of that kind since it was started.
+async fn told(node: &TestNode, kind: &str) -> Value {
+    let stream = node.as_admin(Method::GET, "/api/v1/events/stream").header("last-event-id", "0");
+    let mut stream = stream.send().await.unwrap();
+    let mut text = String::new();
+    let search = async {
+        while let Some(chunk) = stream.chunk().await.unwrap() {
+            text.push_str(&String::from_utf8_lossy(&chunk));
+            let mut events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+            if let Some(event) = events.find(|event| event["type"] == kind) {
+                return event["data"].clone();
+            }
+        }
+        panic!("the events ended before {kind}");
+    };
+    tokio::time::timeout(SOON, search).await.unwrap()
 }
 
 async fn until(what: &str, patience: Duration, mut there: impl AsyncFnMut() -> bool) -> Duration {
@@ -164,6 +192,78 @@ async fn the_key_changes_under_all_who_are_there_and_one_who_is_removed_stays_ou
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(peers(&nodes[2]).await.is_empty());
     for node in nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_away_while_the_key_changed_twice_comes_in_by_itself() {
+    let (first, second, away) = (node_at_a_port().await, node_at_a_port().await, node().await);
+    let network = found(&first).await;
+    let invitation = invite(&first, &network, "?uses=2").await;
+    for newcomer in [&second, &away] {
+        let (status, joined) = join(newcomer, &invitation["url"]).await;
+        assert!(status.is_success(), "{status} {joined}");
+    }
+    until("all are connected", SOON, async || {
+        peers(&first).await.len() == 2 && peers(&second).await.len() == 2 && peers(&away).await.len() == 2
+    })
+    .await;
+    let dir = away.stop().await;
+    until("it is away", SOON, async || peers(&first).await.len() == 1 && peers(&second).await.len() == 1).await;
+
+    for changed in [2, 3] {
+        let rotated = good(&first, Method::POST, &format!("/api/v1/networks/{network}/swarm-key"), None).await;
+        assert_eq!(rotated["key_epoch"], changed, "{rotated}");
+        until("the two have the new key", SOON, async || {
+            epoch(&second).await == changed && peers(&first).await.len() == 1 && peers(&second).await.len() == 1
+        })
+        .await;
+    }
+
+    let back = TestNode::in_dir(dir, ALONE, engine()).await;
+    until("it is back with the present key", SOON, async || {
+        epoch(&back).await == 3
+            && peers(&back).await.len() == 2
+            && peers(&first).await.len() == 2
+            && peers(&second).await.len() == 2
+    })
+    .await;
+    for node in [first, second, back] {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_removed_while_it_was_away_stays_outside_and_is_told_so() {
+    let (first, second, away) = (node_at_a_port().await, node_at_a_port().await, node().await);
+    let network = found(&first).await;
+    let invitation = invite(&first, &network, "?uses=2").await;
+    for newcomer in [&second, &away] {
+        let (status, joined) = join(newcomer, &invitation["url"]).await;
+        assert!(status.is_success(), "{status} {joined}");
+    }
+    until("all are connected", SOON, async || {
+        peers(&first).await.len() == 2 && peers(&second).await.len() == 2 && peers(&away).await.len() == 2
+    })
+    .await;
+    let out = away.node().node_id().to_string();
+    let dir = away.stop().await;
+    good(&first, Method::DELETE, &format!("/api/v1/networks/{network}/members/{out}"), None).await;
+    until("the two have the new key", SOON, async || {
+        epoch(&second).await == 2 && peers(&first).await.len() == 1 && peers(&second).await.len() == 1
+    })
+    .await;
+
+    let back = TestNode::in_dir(dir, ALONE, engine()).await;
+    let refused = told(&back, "mesh.refused_by_peer").await;
+    assert_eq!(refused["code"], "removed", "{refused}");
+    assert!(!refused["reason"].as_str().unwrap().is_empty(), "{refused}");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(epoch(&back).await, 1, "it was not given the new key");
+    assert!(peers(&back).await.is_empty());
+    assert!(!peers(&first).await.contains(&out) && !peers(&second).await.contains(&out));
+    for node in [first, second, back] {
         node.stop().await;
     }
 }

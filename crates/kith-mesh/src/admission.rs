@@ -7,7 +7,7 @@ use crate::{
     address::node_id,
     bounds::{MAX_ADMISSION_FRAME, MAX_REFUSAL_CODE, MAX_REFUSAL_MESSAGE},
     event::Refuser,
-    ports::{Admission, Refusal},
+    ports::{Admission, KeyUse, Refusal},
     standing::Bans,
     traffic::{Counted, Traffic},
 };
@@ -52,6 +52,8 @@ pub(crate) enum AdmissionError {
     Malformed(&'static str),
     #[error("the peer's key is not Ed25519")]
     Key,
+    #[error("the peer came with a retired key, and was told the present one")]
+    Retired,
     #[error("refused ({}): {}", .0.code, .0.message)]
     Refused(Refused),
 }
@@ -69,6 +71,8 @@ struct RefusalBody {
 #[derive(Clone)]
 pub(crate) struct Door {
     pub noise: noise::Config,
+    /// The key that the connection was made with; Noise's prologue is of the same.
+    pub key: KeyUse,
     pub admission: Arc<dyn Admission>,
     pub bans: Bans,
     pub traffic: Traffic,
@@ -162,7 +166,15 @@ impl Door {
         if let Err(refusal) = self.admission.admitted(node, &welcome).await {
             return self.refuse(node, &refusal, io).await;
         }
-        self.judge(node, peer, &hello, io).await
+        self.judge(node, peer, &hello, io).await?;
+        match self.key {
+            KeyUse::Present => Ok(()),
+            // The peer has read all that it needs before it says anything more.
+            KeyUse::Retired(_) => {
+                io.close().await.ok();
+                Err(AdmissionError::Retired)
+            }
+        }
     }
 
     /// Judges the hello and tells the peer.
@@ -175,7 +187,7 @@ impl Door {
     ) -> Result<(), AdmissionError> {
         let verdict = match self.bans.reason(peer) {
             Some(reason) => Err(Refusal::new("banned", reason)),
-            None => self.admission.judge(node, hello).await,
+            None => self.admission.judge(node, hello, self.key).await,
         };
         match verdict {
             Ok(welcome) => write_frame(io, &[&[ADMITTED], &welcome]).await,

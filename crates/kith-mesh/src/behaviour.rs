@@ -53,7 +53,7 @@ pub(crate) fn build(
         streams: Streams::new(offered, bounds.streams_per_peer, bounds.opened_per_peer),
         identify: identify::Behaviour::new(identity),
         ping: ping::Behaviour::new(
-            ping::Config::new().with_interval(Duration::from_secs(15)).with_timeout(Duration::from_secs(20)),
+            ping::Config::new().with_interval(Duration::from_secs(10)).with_timeout(Duration::from_secs(10)),
         ),
         kad: kad(own, &config.network)?,
         gossip: gossip::behaviour(keypair, &config.network, bounds)?,

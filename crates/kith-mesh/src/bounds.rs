@@ -97,6 +97,9 @@ pub const EXCHANGED_PEERS: usize = 32;
 pub const RESERVATIONS: usize = 2;
 /// Bans held at once; the one that ends first makes room.
 pub const MAX_BANS: usize = 1024;
+/// Retired keys that a node still understands: each is tried on every stranger's first words, and nobody misses so many changes of the
+/// key in the time they are kept.
+pub const MAX_RETIRED_KEYS: usize = 8;
 /// Within this time a stopped mesh has closed its sockets and ended its tasks.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// Known peers that are dialled at once without anybody asking.

@@ -58,6 +58,9 @@ pub struct MeshConfig {
     pub seed: NodeSeed,
     /// The key of the network.
     pub key: NetworkKey,
+    /// Keys it had before, the latest first; at most [`MAX_RETIRED_KEYS`](crate::bounds::MAX_RETIRED_KEYS). Who dials with one of them is
+    /// judged ([`KeyUse::Retired`](crate::KeyUse::Retired)) and welcomed, and then the connection ends.
+    pub retired: Vec<NetworkKey>,
     /// Names the network in its protocols; letters, digits, `-` and `_`, at most 64 of them. Not secret.
     pub network: String,
     /// What this node calls itself to members, as `kith/0.1.0`.
@@ -84,6 +87,7 @@ impl MeshConfig {
         Self {
             seed,
             key,
+            retired: Vec::new(),
             network: network.into(),
             agent: concat!("kith/", env!("CARGO_PKG_VERSION")).to_owned(),
             listen: Vec::new(),

@@ -1,6 +1,6 @@
 //! The mesh between the nodes of one private network: connections, who may have one, and what runs over them.
 //!
-//! A connection is TCP, then the network's key ([`NetworkKey`], libp2p's `pnet`), then Noise, then **admission** ([`Admission`]: both sides
+//! A connection is TCP, then the network's key ([`NetworkKey`], as in libp2p's `pnet`), then Noise, then **admission** ([`Admission`]: both sides
 //! show something and judge each other), then Yamux. Relayed and hole-punched connections pass the same door. Above it run the
 //! product's protocols ([`Router`], [`Mesh::open`], [`Mesh::request`]) and gossip ([`Mesh::publish`], judged by [`Validation`]).
 //!
@@ -20,6 +20,7 @@ mod exchange;
 mod frames;
 mod gate;
 mod gossip;
+mod keyed;
 mod links;
 mod mesh;
 mod muxer;
@@ -43,7 +44,7 @@ pub use gossip::PublishError;
 pub use links::PeerFigures;
 pub use mesh::{DialError, ListenError, Mesh, Stopped};
 pub use node::Ports;
-pub use ports::{Admission, CachedPeer, PeerCache, Refusal, Validation, Verdict};
+pub use ports::{Admission, CachedPeer, KeyUse, PeerCache, Refusal, Validation, Verdict};
 pub use protocol::{Protocol, ProtocolError};
 pub use reach::{PortMapping, ReachStatus, Reachability};
 pub use router::{Handler, Inbound, RouteError, Router};

@@ -12,14 +12,14 @@ use crate::{
     beacon::Beacon,
     behaviour::{self, Behaviour, BehaviourEvent},
     book::Book,
-    bounds::{Bounds, COMMAND_QUEUE, EVENT_QUEUE, NEGOTIATING_STREAMS, NOTICE_QUEUE, STREAM_QUEUE},
+    bounds::{Bounds, COMMAND_QUEUE, EVENT_QUEUE, MAX_RETIRED_KEYS, NEGOTIATING_STREAMS, NOTICE_QUEUE, STREAM_QUEUE},
     config::{MeshConfig, StartError},
     discovery,
     event::{Event, Fault},
     exchange,
     links::Links,
     mesh::{Command, DialError, Mesh, Reply},
-    ports::{Admission, PeerCache, Validation},
+    ports::{Admission, KeyUse, PeerCache, Validation},
     reach::{Reach, Reachability},
     router::Router,
     standing::{Bans, Conduct, Rates},
@@ -33,7 +33,7 @@ use libp2p::{
     Multiaddr, PeerId, Swarm, autonat,
     core::transport::ListenerId,
     identity::Keypair,
-    kad, relay,
+    kad, ping, relay,
     swarm::{self, ConnectionId, SwarmEvent},
     upnp,
 };
@@ -123,6 +123,9 @@ impl Mesh {
         if !config.network_is_named() {
             return Err(StartError::Network(config.network));
         }
+        if config.retired.len() > MAX_RETIRED_KEYS {
+            return Err(StartError::Setup(format!("more than {MAX_RETIRED_KEYS} retired keys")));
+        }
         let keypair = Keypair::ed25519_from_bytes(*config.seed.bytes()).map_err(|error| StartError::Key(error.to_string()))?;
         let own_peer = keypair.public().to_peer_id();
         let own = crate::address::node_id(&own_peer).ok_or_else(|| StartError::Key("not an Ed25519 key".to_owned()))?;
@@ -137,6 +140,7 @@ impl Mesh {
         let (bans, traffic, connections) = (Bans::default(), Traffic::default(), Tasks::default());
         let door = Door {
             noise: transport::noise(&keypair, &config.key).map_err(|error| StartError::Key(error.to_string()))?,
+            key: KeyUse::Present,
             admission: Arc::clone(&ports.admission),
             bans: bans.clone(),
             traffic: traffic.clone(),
@@ -144,7 +148,8 @@ impl Mesh {
             deadline: config.bounds.admission,
         };
         let (relay_transport, relay_client) = relay::client::new(own_peer);
-        let transport = transport::build(&config.key, relay_transport, door, config.bounds.handshake);
+        let transport =
+            transport::build(&keypair, &config, relay_transport, door).map_err(|error| StartError::Key(error.to_string()))?;
         let behaviour = behaviour::build(&keypair, &config, router.offered(), relay_client).map_err(StartError::Setup)?;
         let settings = swarm::Config::with_executor(connections.clone())
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS)
@@ -152,9 +157,13 @@ impl Mesh {
             .with_notify_handler_buffer_size(NonZeroUsize::MIN.saturating_add(STREAM_QUEUE))
             .with_idle_connection_timeout(Duration::from_secs(60));
         let mut swarm = Swarm::new(transport, behaviour, own_peer, settings);
+        // All before the first is taken: the system's own test of an IPv6 port asks for the same port of IPv4.
+        for address in &config.listen {
+            let refused = |error: std::io::Error| StartError::Listen { address: address.clone(), reason: error.to_string() };
+            transport::is_free(&address.0).map_err(refused)?;
+        }
         for address in &config.listen {
             let refused = |reason: String| StartError::Listen { address: address.clone(), reason };
-            transport::is_free(&address.0).map_err(|error| refused(error.to_string()))?;
             swarm.listen_on(address.0.clone()).map_err(|error| refused(error.to_string()))?;
         }
         let (listening, told) = watch::channel(Vec::new());
@@ -293,11 +302,15 @@ impl Node {
             BehaviourEvent::Gossip(event) => self.on_gossip(event),
             BehaviourEvent::Identify(event) => self.on_identify(event),
             BehaviourEvent::Kad(event) => self.on_kad(event),
-            BehaviourEvent::Ping(event) => {
-                if let Ok(rtt) = event.result {
-                    self.links.measured(&event.peer, event.connection, rtt);
+            BehaviourEvent::Ping(event) => match event.result {
+                Ok(rtt) => self.links.measured(&event.peer, event.connection, rtt),
+                Err(ping::Failure::Unsupported) => {}
+                // A cable that was pulled closes nothing by itself: what does not answer any more is no connection.
+                Err(failure) => {
+                    tracing::debug!(peer = %event.peer, %failure, "a connection that does not answer is closed");
+                    self.swarm.close_connection(event.connection);
                 }
-            }
+            },
             BehaviourEvent::Dcutr(event) => {
                 match event.result {
                     Ok(connection) => self.links.punched(&event.remote_peer_id, connection),

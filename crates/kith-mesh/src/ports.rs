@@ -21,6 +21,16 @@ impl Refusal {
     }
 }
 
+/// With which of the network's keys a connection was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyUse {
+    /// With the present one.
+    Present,
+    /// With one of [`MeshConfig::retired`](crate::MeshConfig::retired), by its index there: the peer dialled and has missed a change of
+    /// the key. After its welcome the connection ends; no protocol is spoken on it.
+    Retired(usize),
+}
+
 /// Decides who belongs to the network. Asked after the peer has proved its key, and before it is told anything else.
 /// The side that dialled judges first; a side that was refused is not asked for its own verdict.
 #[async_trait]
@@ -28,11 +38,11 @@ pub trait Admission: Send + Sync + 'static {
     /// What this node shows to `peer`: at most 64 KiB, opaque to the mesh.
     async fn hello(&self, peer: &NodeId) -> Vec<u8>;
 
-    /// Judges what `peer` showed.
+    /// Judges what `peer` showed on a connection with that key.
     ///
     /// # Errors
     /// A [`Refusal`] ends the connection; both sides report it. `Ok` carries at most 64 KiB for the peer.
-    async fn judge(&self, peer: &NodeId, hello: &[u8]) -> Result<Vec<u8>, Refusal>;
+    async fn judge(&self, peer: &NodeId, hello: &[u8], key: KeyUse) -> Result<Vec<u8>, Refusal>;
 
     /// Takes what the peer said when it let this node in.
     ///

@@ -15,7 +15,9 @@ use async_trait::async_trait;
 use kith_api::mesh::{Mesh as MeshPort, MeshError, Peer, PeerPath, Reach, Speed, Standing, Throughput};
 use kith_events::Events;
 use kith_keys::Identity;
-use kith_mesh::{Address, Mesh, NetworkKey, NodeSeed, Path, PortMapping, Ports, ReachStatus, StartError};
+use kith_mesh::{
+    Address, Mesh, NetworkKey, NodeSeed, Path, PortMapping, Ports, ReachStatus, StartError, bounds::MAX_RETIRED_KEYS,
+};
 use kith_networks::{Applied, KeyPurpose, Membership, Network, NetworkError, NetworkId, Networks};
 use kith_store::Store;
 use kith_types::{Clock, NodeId};
@@ -180,7 +182,7 @@ impl MeshHost {
         *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    /// Starts the mesh of a network, with its present key.
+    /// Starts the mesh of a network, with its present key; whoever comes with an earlier one is given that.
     async fn start(&self, network: &Network) -> Result<(), MeshError> {
         let started = self.try_start(network).await;
         self.tell_fault(started.as_ref().err().map(ToString::to_string));
@@ -190,13 +192,16 @@ impl MeshHost {
     async fn try_start(&self, network: &Network) -> Result<(), MeshError> {
         let parts = &self.parts;
         let keys = parts.networks.keys_to_listen(network.id).await?;
-        let key = keys.into_iter().find(|key| key.purpose == KeyPurpose::Current);
+        let (present, mut retired): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.purpose == KeyPurpose::Current);
+        retired.truncate(MAX_RETIRED_KEYS);
+        let key = present.into_iter().next();
         let key = key.ok_or_else(|| MeshError::Start("the network's key is not known".to_owned()))?;
         let mut config = kith_mesh::MeshConfig::new(
             NodeSeed::new(*parts.identity.seed()),
             NetworkKey::new(*key.psk.as_bytes()),
             network.id.to_string(),
         );
+        config.retired = retired.iter().map(|key| NetworkKey::new(*key.psk.as_bytes())).collect();
         config.external = parts.config.external.iter().filter_map(|address| address.parse().ok()).collect();
         // A member's own words: what is no address is nowhere.
         config.bootstrap = network.bootstrap.iter().filter_map(|address| address.parse().ok()).collect();
@@ -205,7 +210,12 @@ impl MeshHost {
         config.relay = parts.config.relay;
         config.listen = parts.config.listen(parts.config.port);
         let ports = Ports {
-            admission: Arc::new(Door { networks: Arc::clone(&parts.networks), changes: self.changes.clone() }),
+            admission: Arc::new(Door {
+                networks: Arc::clone(&parts.networks),
+                changes: self.changes.clone(),
+                retired: retired.into_iter().map(|key| key.purpose).collect(),
+                clock: Arc::clone(&parts.clock),
+            }),
             validation: Arc::new(Judge { networks: Arc::clone(&parts.networks), changes: self.changes.clone() }),
             cache: Arc::new(Remembered { store: parts.store.clone(), network: network.id }),
             clock: Arc::clone(&parts.clock),

@@ -70,7 +70,7 @@ impl Admission for Judge {
         self.shows.clone()
     }
 
-    async fn judge(&self, _: &NodeId, hello: &[u8]) -> Result<Vec<u8>, Refusal> {
+    async fn judge(&self, _: &NodeId, hello: &[u8], _: KeyUse) -> Result<Vec<u8>, Refusal> {
         self.judged.fetch_add(1, Ordering::SeqCst);
         if hello == self.wants {
             Ok(self.welcome.clone())
@@ -90,6 +90,7 @@ fn door(judge: &Arc<Judge>, seed: u8) -> (Door, PeerId, mpsc::Receiver<Refused>)
     let (refusals, told) = mpsc::channel(4);
     let door = Door {
         noise: noise::Config::new(&keypair).unwrap(),
+        key: KeyUse::Present,
         admission: Arc::clone(judge) as Arc<dyn Admission>,
         bans: Bans::default(),
         traffic: Traffic::default(),

@@ -101,6 +101,61 @@ async fn a_silent_stranger_is_sent_away_and_cannot_take_every_place() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn places_for_handshakes_are_bounded_over_all_addresses() {
+    let node = plan(1).bounds(|bounds| (bounds.pending_inbound, bounds.handshake) = (2, Duration::from_secs(2))).start().await;
+    let started = std::time::Instant::now();
+    let ends = (0..5).map(|_| {
+        let to = socket_of(node.address());
+        tokio::spawn(async move {
+            let mut socket = TcpStream::connect(to).await.unwrap();
+            tokio::time::timeout(PATIENCE, socket.read_to_end(&mut Vec::new())).await.unwrap().ok();
+            started.elapsed()
+        })
+    });
+    let mut waited_for = 0;
+    for end in ends.collect::<Vec<_>>() {
+        waited_for += usize::from(end.await.unwrap() >= Duration::from_secs(1));
+    }
+    assert_eq!(waited_for, 2);
+    plan(2).start().await.connect(&node).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_says_its_first_words_too_slowly_is_sent_away_at_the_deadline() {
+    let node = plan(1).bounds(|bounds| bounds.handshake = Duration::from_millis(1500)).retired(&[2, 3]).start().await;
+    let started = std::time::Instant::now();
+    let mut socket = TcpStream::connect(socket_of(node.address())).await.unwrap();
+    let mut nonce = [0; 24];
+    socket.read_exact(&mut nonce).await.unwrap();
+    socket.write_all(&[5; 24]).await.unwrap();
+    let (mut hears, mut says) = socket.into_split();
+    let slow = tokio::spawn(async move {
+        for _ in 0..19 {
+            if says.write_all(&[5]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let mut heard = Vec::new();
+    tokio::time::timeout(PATIENCE, hears.read_to_end(&mut heard)).await.unwrap().ok();
+    assert!(started.elapsed() >= Duration::from_secs(1) && started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
+    assert!(heard.is_empty(), "a stranger hears nothing but the nonce");
+    slow.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_judge_that_does_not_come_to_an_end_holds_nobody_longer_than_admission_may_take() {
+    let judge = std::sync::Arc::new(crate::retired::Slow);
+    let slow = plan(1).bounds(|bounds| bounds.admission = Duration::from_millis(300)).admission(judge).start().await;
+    let member = plan(2).start().await;
+    let started = std::time::Instant::now();
+    assert!(member.mesh.dial(slow.address()).await.is_err());
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(!slow.is_connected_to(&member.id()).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_from_a_stranger_ends_its_connection_and_nothing_else() {
     let (node, member) =
         (plan(1).bounds(|bounds| bounds.handshake = Duration::from_secs(2)).start().await, plan(2).start().await);

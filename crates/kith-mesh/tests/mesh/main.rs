@@ -7,4 +7,5 @@ mod gossip;
 mod net;
 mod paths;
 mod protocols;
+mod retired;
 mod stopping;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use kith_mesh::{
-    Address, Admission, Bounds, CachedPeer, Event, Mesh, MeshConfig, NetworkKey, NodeSeed, PeerCache, Ports, Refusal, Router,
-    Validation, Verdict,
+    Address, Admission, Bounds, CachedPeer, Event, KeyUse, Mesh, MeshConfig, NetworkKey, NodeSeed, PeerCache, Ports, Refusal,
+    Router, Validation, Verdict,
 };
 use kith_types::{NodeId, SystemClock};
 use std::{
@@ -24,7 +24,7 @@ impl Admission for Word {
         self.0.as_bytes().to_vec()
     }
 
-    async fn judge(&self, _: &NodeId, hello: &[u8]) -> Result<Vec<u8>, Refusal> {
+    async fn judge(&self, _: &NodeId, hello: &[u8], _: KeyUse) -> Result<Vec<u8>, Refusal> {
         if hello == self.0.as_bytes() { Ok(Vec::new()) } else { Err(Refusal::new("wrong_word", "That is not the word.")) }
     }
 
@@ -77,6 +77,8 @@ pub struct Plan {
     pub config: MeshConfig,
     pub router: Router,
     pub word: &'static str,
+    /// Instead of the word.
+    pub admission: Option<Arc<dyn Admission>>,
     pub validation: Arc<dyn Validation>,
     pub cache: Arc<Memory>,
 }
@@ -84,12 +86,22 @@ pub struct Plan {
 pub fn plan(seed: u8) -> Plan {
     let mut config = MeshConfig::new(NodeSeed::new([seed; 32]), NetworkKey::new([42; 32]), "test");
     config.listen = vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()];
-    Plan { config, router: Router::new(), word: "friend", validation: Arc::new(Taste), cache: Arc::default() }
+    Plan { config, router: Router::new(), word: "friend", admission: None, validation: Arc::new(Taste), cache: Arc::default() }
 }
 
 impl Plan {
     pub fn key(mut self, key: u8) -> Self {
         self.config.key = NetworkKey::new([key; 32]);
+        self
+    }
+
+    pub fn retired(mut self, keys: &[u8]) -> Self {
+        self.config.retired = keys.iter().map(|key| NetworkKey::new([*key; 32])).collect();
+        self
+    }
+
+    pub fn admission(mut self, admission: Arc<dyn Admission>) -> Self {
+        self.admission = Some(admission);
         self
     }
 
@@ -110,7 +122,7 @@ impl Plan {
 
     pub async fn start(self) -> TestNode {
         let ports = Ports {
-            admission: Arc::new(Word(self.word)),
+            admission: self.admission.unwrap_or_else(|| Arc::new(Word(self.word))),
             validation: self.validation,
             cache: Arc::clone(&self.cache) as Arc<dyn PeerCache>,
             clock: Arc::new(SystemClock),

@@ -2,10 +2,10 @@
 
 use super::Changes;
 use async_trait::async_trait;
-use kith_mesh::{Admission, CachedPeer, PeerCache, Refusal, Validation, Verdict};
+use kith_mesh::{Admission, CachedPeer, KeyUse, PeerCache, Refusal, Validation, Verdict};
 use kith_networks::{Heard, KeyPurpose, NetworkId, Networks};
 use kith_store::Store;
-use kith_types::NodeId;
+use kith_types::{Clock, NodeId};
 use std::{io, sync::Arc};
 
 /// The topic of what nodes say of themselves.
@@ -17,6 +17,20 @@ pub(super) const ROTATIONS: &str = "rotations";
 pub(super) struct Door {
     pub networks: Arc<Networks>,
     pub changes: Changes,
+    /// What the mesh's retired keys are for, in their order.
+    pub retired: Vec<KeyPurpose>,
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Door {
+    /// What a connection with that key is for. A mesh may run for longer than its retired keys are good.
+    fn purpose(&self, key: KeyUse) -> Result<KeyPurpose, Refusal> {
+        let KeyUse::Retired(index) = key else { return Ok(KeyPurpose::Current) };
+        match self.retired.get(index) {
+            Some(purpose @ KeyPurpose::Retired { until }) if *until > self.clock.now() => Ok(*purpose),
+            _ => Err(Refusal::new("key_given_up", "this key of the network was given up; ask for a new invite")),
+        }
+    }
 }
 
 #[async_trait]
@@ -29,8 +43,8 @@ impl Admission for Door {
         })
     }
 
-    async fn judge(&self, peer: &NodeId, hello: &[u8]) -> Result<Vec<u8>, Refusal> {
-        let judged = self.networks.judge(peer, hello, KeyPurpose::Current).await;
+    async fn judge(&self, peer: &NodeId, hello: &[u8], key: KeyUse) -> Result<Vec<u8>, Refusal> {
+        let judged = self.networks.judge(peer, hello, self.purpose(key)?).await;
         judged.map(|judged| judged.welcome).map_err(|refusal| Refusal::new(refusal.code.as_str(), refusal.message))
     }
 
