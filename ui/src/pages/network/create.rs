@@ -1,7 +1,10 @@
 //! A new network, founded by this node.
 
 use super::store::Net;
-use crate::{live::live, parts::Field};
+use crate::{
+    live::{Live, live},
+    parts::Field,
+};
 use kith_wire::networks::{CreateNetwork, NetworkInfo};
 use leptos::{ev, html, prelude::*};
 
@@ -13,7 +16,7 @@ pub const LONGEST: &str = "64";
 pub fn Create(net: Net) -> impl IntoView {
     let live = live();
     let name = RwSignal::new(String::new());
-    let device = RwSignal::new(live.name.get_untracked());
+    let device = own_name(live);
     let busy = RwSignal::new(false);
     let said = RwSignal::new(None::<String>);
     let input = NodeRef::<html::Input>::new();
@@ -60,6 +63,20 @@ pub fn Create(net: Net) -> impl IntoView {
             </div>
         </form>
     }
+}
+
+/// What this device is to be called: its own name, which may come after the dialog was opened.
+pub fn own_name(live: Live) -> RwSignal<String> {
+    let device = RwSignal::new(live.name.get_untracked());
+    let came = Memo::new(move |_| live.name.get());
+    Effect::new(move |before: Option<String>| {
+        let name = came.get();
+        if before.is_some_and(|before| before.is_empty()) && device.with_untracked(String::is_empty) {
+            device.set(name.clone());
+        }
+        name
+    });
+    device
 }
 
 /// Gives a field the focus once it is there.

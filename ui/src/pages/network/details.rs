@@ -6,7 +6,7 @@ use crate::{
     parts::CopyButton,
     view::{
         network::{self, Device, Way},
-        words::{plural, sentence},
+        words::sentence,
     },
 };
 use leptos::prelude::*;
@@ -68,7 +68,7 @@ pub fn Details(net: Net, id: String) -> impl IntoView {
                     (true, _) => "admin, may let others in",
                     _ => "member",
                 }.to_owned()))}
-                {fact("Memory of accelerators", |device| {
+                {fact("Accelerator memory", |device| {
                     let bytes = device.node.as_ref()?.hardware.accelerator_memory_bytes;
                     (bytes > 0).then(|| crate::view::format::memory(bytes))
                 })}
@@ -88,9 +88,6 @@ pub fn Details(net: Net, id: String) -> impl IntoView {
             </details>
             <Show when=move || way.get().is_link()>
                 <div class="acts"><button class="btn small" on:click=speed.clone()>{Icon::Gauge.view()}"Test the speed"</button></div>
-            </Show>
-            <Show when=move || way.get() == Way::Here && net.devices.with(Vec::len) == 1>
-                <p class="why">{move || format!("{} so far.", plural(1, "device", "devices"))}</p>
             </Show>
         </aside>
     }

@@ -1,6 +1,9 @@
 //! Into a network by an invite: what the invite says, then how far joining is, and the inviter's own words where it refuses.
 
-use super::{create::LONGEST, store::Net};
+use super::{
+    create::{LONGEST, own_name},
+    store::Net,
+};
 use crate::{
     dom,
     http::Problem,
@@ -33,7 +36,7 @@ pub fn Join(
     let live = live();
     let is_handed = !invite.is_empty();
     let text = RwSignal::new(invite);
-    let device = RwSignal::new(live.name.get_untracked());
+    let device = own_name(live);
     let preview = RwSignal::new(None::<Result<InvitePreview, Problem>>);
     let said = RwSignal::new(None::<String>);
     let busy = RwSignal::new(false);
@@ -155,7 +158,7 @@ pub fn Join(
                 view! {
                     <div class="refused" role="alert">
                         {Icon::Alert.view()}
-                        <span><b>"This device was not let in. "</b>{said}
+                        <span><b>{if is_saved { "This device was not let in. " } else { "It did not join. " }}</b>{said}
                             {is_saved.then_some(" The network stays saved here: connect to try again, or forget it.")}</span>
                     </div>
                 }

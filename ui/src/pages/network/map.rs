@@ -13,7 +13,7 @@ use leptos::prelude::*;
 /// From how many others on names are written small.
 const MANY: usize = 8;
 /// From how many others on only the one pointed at has its name.
-const CROWD: usize = 20;
+const CROWD: usize = 14;
 
 /// The map and what stands beside it.
 #[component]
@@ -41,8 +41,9 @@ pub fn Map(net: Net) -> impl IntoView {
         drawn.collect_view()
     };
     let told = move || others.with(|others| net.topology.with(|topology| map::told(others, topology)));
+    // Among many only the chosen one's round trip is written; the list has them all.
     let trips = move || {
-        let crowd = others.with(Vec::len) > CROWD;
+        let only = others.with(|others| (others.len() > MANY).then(|| chosen.get().unwrap_or_default()));
         let links = others.with(|others| map::links(others));
         let trip = |link: map::Link| {
             let ms = others.with(|others| others.iter().find(|device| device.id == link.id)?.latency_ms)?;
@@ -50,7 +51,8 @@ pub fn Map(net: Net) -> impl IntoView {
                 <span class="trip num" style:left=format!("{:.1}%", link.middle.x) style:top=format!("{:.1}%", link.middle.y)>{latency(ms)}</span>
             })
         };
-        (!crowd).then(|| links.into_iter().filter_map(trip).collect_view())
+        let shown = links.into_iter().filter(|link| only.as_ref().is_none_or(|only| *only == link.id));
+        shown.filter_map(trip).collect_view()
     };
     let legend = move || {
         let entry = |way: Way| {
@@ -118,11 +120,11 @@ fn Node(net: Net, id: String, spot: Signal<Spot>, chosen: Memo<Option<String>>) 
         <button class="node" class:here=move || way() == Way::Here class:away=move || way() == Way::Away class:above=move || spot.get().is_above()
             style:left=move || format!("{:.1}%", spot.get().x) style:top=move || format!("{:.1}%", spot.get().y)
             aria-pressed=move || chosen.with(|chosen| chosen.as_deref() == Some(two.as_str())).to_string()
-            aria-label=label title=label on:click=move |_| net.chosen.set(Some(three.clone()))>
+            title=label on:click=move |_| net.chosen.set(Some(three.clone()))>
             <span class="disc">{icon.view()}</span>
             <span class="name">
                 <b>{of(|device| device.name.clone())}</b>
-                {move || (way() == Way::Away).then(|| view! { <small>{state}</small> })}
+                " "<small class:sr=move || way() != Way::Away>{state}</small>
             </span>
         </button>
     }

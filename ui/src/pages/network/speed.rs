@@ -130,7 +130,7 @@ pub fn Speed(
             <Show when=move || is_running.get() fallback=move || view! {
                 {figures}
                 {move || history.with(|history| history.as_ref().is_some_and(Vec::is_empty)).then(|| view! {
-                    <p class="none">"Not tested yet. A test sends a few megabytes both ways and takes some seconds."</p>
+                    <p class="none">"Not tested yet. A test fills the way in both directions for some seconds."</p>
                 })}
                 {move || history.with(Option::is_none).then(|| view! { <Skeleton rows=1/> })}
             }>

@@ -37,17 +37,18 @@ pub fn consequences(name: &str, removal: &RemovalConsequences, offline: &[String
 
 /// What a rotation did.
 pub fn rotated(key: &KeyRotated, offset: i64) -> String {
-    let others = key.sealed_to.saturating_sub(1);
-    let later = others.saturating_sub(key.told);
-    let told = match (others, key.told) {
+    let later = key.sealed_to.saturating_sub(key.told);
+    let told = match (key.sealed_to, key.told) {
         (0, _) => "No other device is in the network.".to_owned(),
         (_, 0) => "No other device is connected.".to_owned(),
         (_, told) => format!("{} it.", plural(told, "device has", "devices have")),
     };
+    let more = if key.told > 0 { " more" } else { "" };
+    let until = format::date(key.kept_until_ms.ms(), offset);
     let later = match later {
         0 => String::new(),
-        1 => format!(" One more gets it on its return, until {}.", format::date(key.kept_until_ms.ms(), offset)),
-        many => format!(" {many} more get it on their return, until {}.", format::date(key.kept_until_ms.ms(), offset)),
+        1 => format!(" One{more} gets it on its return, until {until}."),
+        many => format!(" {many}{more} get it on their return, until {until}."),
     };
     format!("The network has key {} now. {told}{later}", key.key_epoch)
 }

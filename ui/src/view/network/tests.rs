@@ -167,9 +167,9 @@ fn a_rotation_tells_who_has_the_new_key() {
         told,
         kept_until_ms: Timestamp::from_ms(951_782_400_000),
     };
-    assert_eq!(rotated(&key(1, 0), 0), "The network has key 2 now. No other device is in the network.");
+    assert_eq!(rotated(&key(0, 0), 0), "The network has key 2 now. No other device is in the network.");
     assert_eq!(
-        rotated(&key(4, 2), 0),
+        rotated(&key(3, 2), 0),
         "The network has key 2 now. 2 devices have it. One more gets it on its return, until 29 Feb 2000."
     );
 }
