@@ -45,13 +45,13 @@ pub struct Blobs {
 pub(crate) struct Inner {
     pub(crate) folder: PathBuf,
     pub(crate) named: PathBuf,
-    temporary: PathBuf,
+    pub(crate) temporary: PathBuf,
     pub(crate) pins: Arc<Pins>,
     pub(crate) turns: Turns,
     pub(crate) fetches: Turns<Blake3>,
     pub(crate) trees: Trees,
     pub(crate) names: Names,
-    incoming: Arc<Incoming>,
+    pub(crate) incoming: Arc<Incoming>,
     pub(crate) promised: Arc<Promised>,
     // Held for its lock.
     _lock: fs::File,
@@ -303,7 +303,7 @@ impl Blobs {
 }
 
 impl Inner {
-    fn path(&self, hash: &Blake3) -> PathBuf {
+    pub(crate) fn path(&self, hash: &Blake3) -> PathBuf {
         let digits = hash.hex();
         self.named.join(digits.get(..2).unwrap_or_default()).join(digits)
     }
@@ -339,7 +339,7 @@ impl Inner {
     }
 
     /// Removes an unpinned blob and returns its length.
-    fn remove(&self, hash: &Blake3) -> io::Result<Option<u64>> {
+    pub(crate) fn remove(&self, hash: &Blake3) -> io::Result<Option<u64>> {
         let (path, doomed) = (self.path(hash), self.temporary.join(format!("out-{}", hash.hex())));
         let moved = self.pins.unless_pinned(hash, || {
             let size = match fs::symlink_metadata(&path) {
@@ -357,50 +357,6 @@ impl Inner {
         self.trees.forget(hash);
         Ok(Some(size))
     }
-
-    fn collect(&self, in_use: &HashSet<Blake3>) -> Result<Collected, BlobError> {
-        let mut collected = Collected::default();
-        let mut count = |bytes| {
-            collected.files += 1;
-            collected.bytes += bytes;
-        };
-        for folder in fs::read_dir(&self.named)? {
-            let folder = folder?;
-            if !folder.file_type()?.is_dir() {
-                tracing::warn!(path = %folder.path().display(), "not a folder of blobs; left alone");
-                continue;
-            }
-            for entry in fs::read_dir(folder.path())? {
-                let entry = entry?;
-                let hash = entry.file_name().to_str().and_then(|name| name.parse::<Blake3>().ok());
-                match hash.filter(|hash| self.path(hash) == entry.path()) {
-                    Some(hash) if in_use.contains(&hash) => {}
-                    Some(hash) => {
-                        if let Some(bytes) = self.remove(&hash)? {
-                            count(bytes);
-                        }
-                    }
-                    None => tracing::warn!(path = %entry.path().display(), "not a blob's name; left alone"),
-                }
-            }
-        }
-        for entry in fs::read_dir(&self.temporary)? {
-            let entry = entry?;
-            let discarded = self.incoming.unless_active(&entry.file_name(), || {
-                let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
-                discard(&entry.path()).map(|()| bytes)
-            });
-            if let Some(bytes) = discarded.transpose()? {
-                count(bytes);
-            }
-        }
-        let is_there = |hash: &Blake3| self.path(hash).exists();
-        let (files, bytes) = self.trees.collect(is_there)?;
-        self.names.collect(is_there)?;
-        collected.files += files;
-        collected.bytes += bytes;
-        Ok(collected)
-    }
 }
 
 impl std::fmt::Debug for Blobs {
@@ -410,7 +366,7 @@ impl std::fmt::Debug for Blobs {
 }
 
 /// Removes a file in the temporary folder; one already gone is no error.
-fn discard(path: &Path) -> io::Result<()> {
+pub(crate) fn discard(path: &Path) -> io::Result<()> {
     let gone = allow_replacing(path).and_then(|()| match fs::symlink_metadata(path)?.is_dir() {
         true => fs::remove_dir_all(path),
         false => fs::remove_file(path),

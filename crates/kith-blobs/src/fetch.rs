@@ -5,6 +5,7 @@
 //! for it) and 128 KiB of buffers; with 16 holders about 50 MiB, whatever the size of the blob. Beyond that, eight bytes a piece and holder.
 
 mod agree;
+mod crew;
 mod plan;
 mod roster;
 mod session;
@@ -145,9 +146,14 @@ pub enum Why {
 }
 
 impl Why {
-    /// Whether the holder is never asked again.
+    /// Whether asking the holder again for the same is of no use.
     fn is_final(&self) -> bool {
-        matches!(self, Self::Corrupt { .. } | Self::Lied(_) | Self::Absent)
+        self.is_false() || *self == Self::Absent
+    }
+
+    /// Whether the holder is never asked for anything again.
+    fn is_false(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Lied(_))
     }
 }
 
@@ -170,7 +176,7 @@ pub enum Event {
         /// Why.
         why: Why,
     },
-    /// A holder is not asked any more.
+    /// A holder is not asked any more, unless it leaves and comes back; one that sent wrong bytes, or lied, not even then.
     Dropped {
         /// Its name.
         holder: String,

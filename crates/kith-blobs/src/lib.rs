@@ -2,6 +2,7 @@
 
 mod blobs;
 mod check;
+mod collect;
 mod error;
 pub mod fetch;
 mod intake;
@@ -20,7 +21,9 @@ pub mod wire;
 
 pub use blobs::{Blobs, Collected, Put};
 pub use error::BlobError;
+pub use names::read_names;
 pub use partial::Partial;
+pub use pieces::read_have;
 pub use pins::Pin;
 pub use ranges::Ranges;
 pub use room::Room;

@@ -1,6 +1,6 @@
 //! The serving side of `/kith/blobs/1`: answers the requests of one stream after another, within bounds for each peer and for all.
 //!
-//! Bound: a stream holds two blocks of [`BLOCK`] bytes and the frames; with [`Bounds::streams`] streams, 64 by default, less than 16 MiB.
+//! Bound: a stream holds two blocks of [`BLOCK`] bytes and the frames; with [`Bounds::streams`] streams, 64 by default, less than 40 MiB.
 
 use crate::{
     BlobError, Blobs, EncodeError, Throttle,
@@ -8,7 +8,7 @@ use crate::{
     throttle::Gate,
     tree::{self, GROUP},
     trees::{Encoding, Source},
-    wire::{self, Code, MAX_ANSWER, MAX_GROUPS, MAX_HAVE, MAX_REQUEST, Offer, Refusal, Request, What},
+    wire::{self, Code, MAX_GROUPS, MAX_HAVE, MAX_REQUEST, Offer, Refusal, Request, What},
 };
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ use tokio::{
 };
 
 /// Bytes read from the disk at once; while they are sent, as many are read.
-const BLOCK: usize = 64 << 10;
+const BLOCK: usize = 256 << 10;
 
 /// Bounds of the serving side.
 #[derive(Debug, Clone, Copy)]

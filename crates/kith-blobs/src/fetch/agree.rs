@@ -62,7 +62,7 @@ pub async fn agree(roster: &mut Roster, sha256: Sha256, terms: &Terms, tell: &Te
                         }
                     }
                     Err(why) => {
-                        if why.is_final() {
+                        if why.is_false() {
                             roster.ban(&id);
                         }
                         tell(Event::Dropped { holder: id, why });

@@ -35,6 +35,8 @@ pub struct Plan {
     pieces: Vec<Piece>,
     seats: BTreeMap<Key, Seat>,
     left: u64,
+    /// Bytes of the pieces that are there.
+    held: u64,
     /// Where among equals the search begins, so that nodes that fetch at the same time have different pieces to give each other.
     start: u64,
     slow_after: Duration,
@@ -76,8 +78,9 @@ impl Plan {
         let all = (0..pieces(size)).zip(held.iter().copied().chain(std::iter::repeat(false)));
         let pieces: Vec<Piece> = all.map(|(_, held)| Piece { held, ..Piece::default() }).collect();
         let left = pieces.iter().filter(|piece| !piece.held).count() as u64;
+        let held = (0..).zip(&pieces).filter(|(_, piece)| piece.held).map(|(number, _)| piece_len(size, number)).sum();
         let start = terms.start.checked_rem(pieces.len() as u64).unwrap_or(0);
-        Self { size, pieces, seats: BTreeMap::new(), left, start, slow_after: terms.slow_after }
+        Self { size, pieces, seats: BTreeMap::new(), left, held, start, slow_after: terms.slow_after }
     }
 
     /// Bytes of the blob.
@@ -87,16 +90,12 @@ impl Plan {
 
     /// Bytes that are there.
     pub fn held(&self) -> u64 {
-        self.numbered().filter(|(_, piece)| piece.held).map(|(number, _)| piece_len(self.size, number)).sum()
+        self.held
     }
 
     /// Whether all is there.
     pub fn is_done(&self) -> bool {
         self.left == 0
-    }
-
-    fn numbered(&self) -> impl Iterator<Item = (u64, &Piece)> {
-        (0..).zip(&self.pieces)
     }
 
     fn piece(&mut self, number: u64) -> Option<&mut Piece> {
@@ -197,6 +196,7 @@ impl Plan {
             return false;
         }
         self.left -= 1;
+        self.held += piece_len(self.size, number);
         true
     }
 

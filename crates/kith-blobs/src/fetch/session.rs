@@ -118,7 +118,7 @@ pub async fn session(work: &Arc<Work>, holder: &dyn Holder, key: Key) -> Result<
     let mut asked: VecDeque<Ranges> = VecDeque::new();
     let (mut writing, mut looked) = (None, Instant::now());
     let all = Ranges::up_to(tree::groups(offer.size));
-    let mut whole = offer.have == all;
+    let mut have = offer.have;
     loop {
         // What others do is seen from here on, not from the next time it is waited for.
         let changed = work.changed.notified();
@@ -138,7 +138,7 @@ pub async fn session(work: &Arc<Work>, holder: &dyn Holder, key: Key) -> Result<
             work.idle(key);
             let _ = timeout(LOOK, changed).await;
             // Who has only parts may have more by now.
-            if !whole && looked.elapsed() >= NEWS && (work.terms.gate)() {
+            if have != all && looked.elapsed() >= NEWS && (work.terms.gate)() {
                 looked = Instant::now();
                 line.ask(&Request { what, ranges: Vec::new(), max: 0 }).await?;
                 asked.push_back(Ranges::default());
@@ -152,8 +152,10 @@ pub async fn session(work: &Arc<Work>, holder: &dyn Holder, key: Key) -> Result<
         if offer.sends.is_empty() && !ranges.among(&offer.have, 1).is_empty() {
             return Err(Why::Lied("it does not send what it says that it has".to_owned()));
         }
-        work.seat(key, &offer.have);
-        whole = offer.have == all;
+        if offer.have != have {
+            work.seat(key, &offer.have);
+            have.clone_from(&offer.have);
+        }
         for (first, count) in ranges.pairs() {
             for piece in first / PIECE_GROUPS..(first + count).div_ceil(PIECE_GROUPS) {
                 let (first, count) = groups_of(offer.size, piece);
@@ -223,11 +225,8 @@ async fn take(
         work.terms.download.take(holder.id(), len as u64).await;
         line.group(&mut walk, len, &mut bytes).await?;
         work.came(key, len as u64);
-        let whole = bytes.len() as u64 == piece_len(offer.size, number)
-            && (index + 1) == {
-                let (first, count) = groups_of(offer.size, number);
-                first + count
-            };
+        let (first, count) = groups_of(offer.size, number);
+        let whole = index + 1 == first + count && bytes.len() as u64 == piece_len(offer.size, number);
         if !whole || work.is_held(number) {
             continue;
         }

@@ -1,9 +1,10 @@
-//! The work on one root: the plan, the pieces on the disk, and a task for each holder.
+//! The work on one root: the plan, the pieces on the disk, and how one holder is asked again and again.
 
 use super::{
-    Event, FetchError, Holder, Progress, Tell, Terms, Why,
+    Event, FetchError, Holder, Tell, Terms, Why,
+    crew::gather,
     plan::{Key, Plan},
-    roster::{News, Roster},
+    roster::Roster,
     session::session,
 };
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
 };
 use kith_types::{Blake3, Sha256};
 use std::{
-    collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -22,14 +22,12 @@ use std::{
 };
 use tokio::{
     sync::{Notify, Semaphore},
-    task::{JoinSet, spawn_blocking},
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout},
 };
 
 /// How often holders are measured and progress is told.
-const TICK: Duration = Duration::from_millis(250);
-/// Bytes that a crash may cost.
-const CHECKPOINT_BYTES: u64 = 64 << 20;
+pub const TICK: Duration = Duration::from_millis(250);
 /// How long a fetch of the same blob that was just cancelled may take to let go.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
@@ -48,22 +46,22 @@ pub struct Work {
     pub terms: Terms,
     /// Somebody finished or left: there may be something to do for others.
     pub changed: Notify,
+    pub tell: Tell,
     blobs: Blobs,
-    tell: Tell,
     /// Until the size is proven.
     start: tokio::sync::Mutex<Option<(Claim, Option<Room>)>>,
     proven: OnceLock<Proven>,
     failed: Mutex<Option<FetchError>>,
     /// All is there, or it failed.
-    ended: Notify,
+    pub ended: Notify,
     seats: Semaphore,
 }
 
 /// What there is once the size is proven.
 pub struct Proven {
     pub size: u64,
+    pub pieces: Pieces,
     plan: Mutex<Plan>,
-    pieces: Pieces,
     room: Mutex<Room>,
 }
 
@@ -71,7 +69,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn now() -> std::time::Instant {
+pub fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
@@ -80,7 +78,7 @@ impl Work {
         self.proven.get()
     }
 
-    fn plan<T>(&self, act: impl FnOnce(&mut Plan) -> T) -> Option<T> {
+    pub fn plan<T>(&self, act: impl FnOnce(&mut Plan) -> T) -> Option<T> {
         self.proven.get().map(|proven| act(&mut locked(&proven.plan)))
     }
 
@@ -116,6 +114,11 @@ impl Work {
         };
         room.still_to_come(left);
         Ok(Proven { size, plan: Mutex::new(plan), pieces, room: Mutex::new(room) })
+    }
+
+    /// The error that ends it, once.
+    pub fn failure(&self) -> Option<FetchError> {
+        locked(&self.failed).take()
     }
 
     fn fail(&self, error: FetchError) {
@@ -176,7 +179,7 @@ impl Work {
     }
 
     /// Asks one holder again and again, until all is there or it is dropped.
-    async fn attend(self: Arc<Self>, holder: Arc<dyn Holder>, key: Key, stop: Arc<Notify>) -> Option<Why> {
+    pub async fn attend(self: Arc<Self>, holder: Arc<dyn Holder>, key: Key, stop: Arc<Notify>) -> Option<Why> {
         let mut failures = 0;
         loop {
             let Ok(_seat) = self.seats.acquire().await else { return None };
@@ -272,62 +275,7 @@ async fn claim(blobs: &Blobs, root: &Blake3) -> Result<Claim, FetchError> {
     }
 }
 
-/// Lets the holders work until all pieces are there.
-async fn gather(work: &Arc<Work>, roster: &mut Roster) -> Result<(), FetchError> {
-    let mut crew = Crew { work, tasks: JoinSet::new(), members: BTreeMap::new(), keys: HashMap::new(), next: 0 };
-    for (id, holder) in roster.known() {
-        crew.hire(id, holder);
-    }
-    let mut tick = interval(TICK);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut saved, mut moved, mut before) = (Instant::now(), Instant::now(), 0);
-    loop {
-        if let Some(error) = locked(&work.failed).take() {
-            return Err(error);
-        }
-        if work.is_done() {
-            crew.report();
-            return Ok(());
-        }
-        if crew.tasks.is_empty() && roster.is_closed() || moved.elapsed() >= work.terms.patience {
-            return Err(FetchError::NoHolder);
-        }
-        tokio::select! {
-            () = work.ended.notified() => {}
-            news = roster.news() => match news {
-                News::New(id, holder) => crew.hire(id, holder),
-                News::Gone(id) => crew.gone(&id),
-                News::Nothing => {}
-            },
-            Some(left) = crew.tasks.join_next_with_id() => {
-                let (task, why) = match left {
-                    Ok((task, why)) => (task, why),
-                    Err(error) => (error.id(), None),
-                };
-                if let Some((id, why)) = crew.left(task, why) {
-                    if why.is_final() {
-                        roster.ban(&id);
-                    }
-                    (work.tell)(Event::Dropped { holder: id, why });
-                }
-            }
-            _ = tick.tick() => {
-                let came = crew.judge();
-                if came != before || !(work.terms.gate)() {
-                    (before, moved) = (came, Instant::now());
-                }
-                crew.report();
-                let unsaved = work.proven().map_or(0, |proven| proven.pieces.unsaved());
-                if unsaved >= CHECKPOINT_BYTES || (unsaved > 0 && saved.elapsed() >= work.terms.checkpoint) {
-                    checkpoint(work).await?;
-                    saved = Instant::now();
-                }
-            }
-        }
-    }
-}
-
-async fn checkpoint(work: &Arc<Work>) -> Result<(), BlobError> {
+pub async fn checkpoint(work: &Arc<Work>) -> Result<(), BlobError> {
     let work = Arc::clone(work);
     spawn_blocking(move || work.proven().map_or(Ok(()), |proven| proven.pieces.checkpoint())).await?
 }
@@ -346,68 +294,4 @@ async fn complete(work: Arc<Work>) -> Result<Put, FetchError> {
         None => Err(BlobError::NotFound(work.aim.root)),
     });
     Ok(put.await.map_err(BlobError::from)??)
-}
-
-/// The tasks of a fetch; dropped, it takes them with it.
-struct Crew<'a> {
-    work: &'a Arc<Work>,
-    tasks: JoinSet<Option<Why>>,
-    members: BTreeMap<Key, Member>,
-    keys: HashMap<tokio::task::Id, Key>,
-    next: Key,
-}
-
-struct Member {
-    id: String,
-    stop: Arc<Notify>,
-    task: tokio::task::AbortHandle,
-}
-
-impl Crew<'_> {
-    fn hire(&mut self, id: String, holder: Arc<dyn Holder>) {
-        let (key, stop) = (self.next, Arc::new(Notify::new()));
-        self.next += 1;
-        let task = self.tasks.spawn(Arc::clone(self.work).attend(holder, key, Arc::clone(&stop)));
-        self.keys.insert(task.id(), key);
-        self.members.insert(key, Member { id, stop, task });
-    }
-
-    fn gone(&mut self, id: &str) {
-        for member in self.members.values().filter(|member| member.id == id) {
-            member.task.abort();
-        }
-    }
-
-    /// A task ended. Gives who was dropped, if somebody was.
-    fn left(&mut self, task: tokio::task::Id, why: Option<Why>) -> Option<(String, Why)> {
-        let key = self.keys.remove(&task)?;
-        let member = self.members.remove(&key)?;
-        self.work.plan(|plan| plan.leave(key));
-        self.work.changed.notify_waiters();
-        Some((member.id, why?))
-    }
-
-    /// Measures all and stops who is slow. Gives the bytes that came so far from those who work.
-    fn judge(&mut self) -> u64 {
-        let keys: Vec<Key> = self.members.keys().copied().collect();
-        let judged = self.work.plan(|plan| {
-            plan.measure(now());
-            (plan.slow(now()), plan.held() + keys.iter().filter_map(|key| plan.pace(*key)).map(|pace| pace.bytes).sum::<u64>())
-        });
-        let (slow, came) = judged.unwrap_or_default();
-        for member in slow.iter().filter_map(|key| self.members.get(key)) {
-            member.stop.notify_one();
-        }
-        came
-    }
-
-    fn report(&self) {
-        let mut progress = Progress { paused: !(self.work.terms.gate)(), ..Progress::default() };
-        self.work.plan(|plan| {
-            (progress.size, progress.held) = (plan.size(), plan.held());
-            let pace = |(key, member): (&Key, &Member)| Some((member.id.clone(), plan.pace(*key)?));
-            progress.holders = self.members.iter().filter_map(pace).collect();
-        });
-        (self.work.tell)(Event::Progress(progress));
-    }
 }

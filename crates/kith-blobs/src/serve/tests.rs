@@ -1,7 +1,7 @@
 //! Promises of the serving side: what may be had is sent and proven; its bounds hold for each peer.
 
 use super::*;
-use crate::Put;
+use crate::{Put, wire::MAX_ANSWER};
 use kith_types::{Blake3, Sha256};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::{AsyncReadExt, DuplexStream};

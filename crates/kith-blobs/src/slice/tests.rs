@@ -26,7 +26,9 @@ fn encode(bytes: &[u8], ranges: &Ranges) -> (Blake3, Vec<u8>) {
     (root, slice)
 }
 
-fn decoded(slice: &[u8], root: &Blake3, size: u64, ranges: &Ranges) -> (Vec<(u64, Vec<u8>)>, Result<(), DecodeError>) {
+type Groups = Vec<(u64, Vec<u8>)>;
+
+fn decoded(slice: &[u8], root: &Blake3, size: u64, ranges: &Ranges) -> (Groups, Result<(), DecodeError>) {
     let mut got = Vec::new();
     let done = decode(slice, root, size, ranges.clone(), |index, bytes| got.push((index, bytes.to_vec())));
     (got, done)
