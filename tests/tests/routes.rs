@@ -112,17 +112,28 @@ fn reads_body(node: &TestNode, path: &str, method: &str) -> bool {
     document["paths"][path][method.to_lowercase()].get("requestBody").is_some()
 }
 
+/// Those whose body is JSON, and not bytes.
+fn reads_json(node: &TestNode, path: &str, method: &str) -> bool {
+    let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
+    document["paths"][path][method.to_lowercase()]["requestBody"]["content"].get("application/json").is_some()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_content_types_and_nonsense_are_refused_and_the_node_lives() {
     let node = TestNode::scripted(ScriptedEngine::saying("yes")).await;
     let nonsense = vec![b'\xfe'; 10 << 20];
-    for route in node.node().app().routes().iter().filter(|route| has_body(&route.method)) {
+    // The mesh is no admin's: what it sends wrongly is asked in the tests beside its handlers.
+    let sent = |route: &&kith_api::Route| has_body(&route.method) && route.access != Level::Mesh;
+    for route in node.node().app().routes().iter().filter(sent) {
         if !reads_body(&node, &route.path, &route.method) {
             continue;
         }
         let (path, method) = (concrete(&route.path), method(&route.method));
         let typed = node.as_admin(method.clone(), &path).header("content-type", "text/xml").body("<a/>").send().await.unwrap();
         assert_eq!(typed.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE, "{route:?}");
+        if !reads_json(&node, &route.path, &route.method) {
+            continue;
+        }
         for body in ["", "{", "[]", "null", "7", "\"x\"", "{\"model\":7,\"name\":7,\"password\":7,\"ticket\":7}"] {
             let answer =
                 node.as_admin(method.clone(), &path).header("content-type", "application/json").body(body).send().await.unwrap();
@@ -192,6 +203,15 @@ async fn the_table_and_the_document_are_the_specification_so_far() {
         ("GET", "/manifest.webmanifest"),
         ("GET", "/favicon.ico"),
         ("GET", "/icons/{name}"),
+        ("GET", "/api/v1/networks/{id}"),
+        ("POST", "/api/v1/networks/preview"),
+        ("GET", "/api/v1/networks/{id}/members"),
+        ("GET", "/api/v1/networks/{id}/members/{node_id}"),
+        ("DELETE", "/api/v1/networks/{id}/members/{node_id}"),
+        ("POST", "/api/v1/networks/{id}/members/{node_id}/promote"),
+        ("GET", "/api/v1/networks/{id}/invites"),
+        ("POST", "/api/v1/networks/{id}/invites"),
+        ("DELETE", "/api/v1/networks/{id}/invites/{invite_id}"),
     ]);
     let document: serde_json::Value = serde_json::from_str(kith_api::document(node.node().app())).unwrap();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));

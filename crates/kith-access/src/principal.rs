@@ -1,7 +1,7 @@
 //! Who a caller turned out to be, and how far each kind of caller reaches.
 
 use kith_store::BearerKind;
-use kith_types::Scope;
+use kith_types::{NodeId, Scope};
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
@@ -50,6 +50,8 @@ pub enum Who {
     AdminToken,
     /// The mesh token.
     MeshToken,
+    /// An approved node, by its signature of the request.
+    Node(NodeId),
 }
 
 /// A caller whose credentials, if any, were found right.
@@ -76,6 +78,8 @@ pub enum LimitKey {
     AdminToken,
     /// Holders of the mesh token.
     MeshToken,
+    /// One node, wherever it calls from.
+    Node(NodeId),
 }
 
 /// How much an endpoint asks of its callers: the words of the specification's access table.
@@ -89,7 +93,7 @@ pub enum Level {
     User,
     /// A bearer with the admin scope, or an admin token.
     Admin,
-    /// The mesh token, from this machine.
+    /// A request signed by an approved node's key, or the mesh token from this machine.
     Mesh,
 }
 
@@ -107,6 +111,11 @@ impl Principal {
         Self { who: Who::Anonymous(remote.to_canonical()), scope: None, loopback: false }
     }
 
+    /// An approved node that signed its request. It is no user, wherever it calls from.
+    pub fn signed_by(node: NodeId) -> Self {
+        Self { who: Who::Node(node), scope: None, loopback: false }
+    }
+
     /// Whether this is a paired device.
     pub fn is_device(&self) -> bool {
         matches!(self.who, Who::Bearer { kind: BearerKind::Device, .. })
@@ -120,6 +129,7 @@ impl Principal {
             Who::Bearer { id, .. } => LimitKey::Bearer(id.clone()),
             Who::AdminToken => LimitKey::AdminToken,
             Who::MeshToken => LimitKey::MeshToken,
+            Who::Node(node) => LimitKey::Node(node.clone()),
         }
     }
 
@@ -138,7 +148,7 @@ impl Principal {
             Level::Loopback => self.scope.is_some() || (self.loopback && !require_key),
             Level::User => self.scope.is_some(),
             Level::Admin => self.scope == Some(Scope::Admin),
-            Level::Mesh => self.who == Who::MeshToken && self.loopback,
+            Level::Mesh => matches!(self.who, Who::Node(_)) || (self.who == Who::MeshToken && self.loopback),
         }
     }
 }
@@ -175,6 +185,7 @@ mod tests {
             (principal(Who::AdminToken, admin, false), "olua-", "olua-"),
             (principal(Who::MeshToken, None, true), "ol--m", "o---m"),
             (principal(Who::MeshToken, None, false), "o----", "o----"),
+            (Principal::signed_by(NodeId::from_ed25519(&[7; 32])), "o---m", "o---m"),
         ];
         for (who, free, keyed) in rows {
             for (require_key, expected) in [(false, free), (true, keyed)] {

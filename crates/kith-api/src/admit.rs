@@ -5,6 +5,7 @@ use crate::{
     error::ApiError,
     lan::{OnLan, level_there},
     leash, notice,
+    signed::{self, Signed},
 };
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -44,6 +45,11 @@ pub(crate) async fn admit(
     let query_token = takes_query.then(|| query_value(request.uri().query(), "token")).flatten();
     let ticket = TICKET_PATHS.contains(&route.as_str()).then(|| query_value(request.uri().query(), "ticket")).flatten();
     let bearer = bearer_of(headers).or(query_token);
+    // A signature counts where the mesh is let in; elsewhere it is a header like others.
+    let signature = match asked {
+        Some(Level::Mesh) => signed::verify(&method, request.uri(), headers, app.clock.now()),
+        _ => None,
+    };
     let presented = Presented {
         bearer: bearer.as_deref(),
         admin_token: text_of(headers, "x-kith-admin-token"),
@@ -65,6 +71,7 @@ pub(crate) async fn admit(
     if keyless && matches!(who, Err(AccessError::Unauthorized)) {
         who = Ok(nobody.clone());
     }
+    let (who, signed) = signed_for(&app, who.map_err(ApiError::from), signature).await;
     let admitted = match who {
         Ok(principal) => {
             let rate = app.access.check(&principal, class);
@@ -84,14 +91,21 @@ pub(crate) async fn admit(
         Err(error) => {
             notice::denied(&app, remote);
             let rate = app.access.check(&nobody, Class::Standard);
-            let error = if rate.retry_after.is_some() { limited(&rate) } else { ApiError::from(error) };
+            let error = if rate.retry_after.is_some() { limited(&rate) } else { error };
             Err((error, rate))
         }
     };
     let (mut response, rate) = match admitted {
         Ok((principal, rate)) => {
             request.extensions_mut().insert(principal.clone());
-            let response = leash::run(&app, &principal, request, next).await;
+            let taken = match &signed {
+                Some(signed) => signed::take(&app, request, signed).await,
+                None => Ok(request),
+            };
+            let response = match taken {
+                Ok(request) => leash::run(&app, &principal, request, next).await,
+                Err(error) => error.into_response(),
+            };
             notice::changed(&app, &principal, level, (&method, &route), response.status().as_u16());
             (response, rate)
         }
@@ -99,6 +113,19 @@ pub(crate) async fn admit(
     };
     set_rate(response.headers_mut(), &rate);
     response
+}
+
+/// The signer of a request as its principal, where nothing else that was presented is wrong.
+async fn signed_for(
+    app: &App,
+    who: Result<Principal, ApiError>,
+    signature: Option<Result<Signed, ApiError>>,
+) -> (Result<Principal, ApiError>, Option<Signed>) {
+    let Some(signature) = signature.filter(|_| who.is_ok()) else { return (who, None) };
+    match signed::signer(app, signature).await {
+        Ok(signed) => (Ok(Principal::signed_by(signed.node.clone())), Some(signed)),
+        Err(error) => (Err(error), None),
+    }
 }
 
 /// What the listener for paired devices has for nobody.

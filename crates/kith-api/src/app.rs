@@ -3,9 +3,14 @@
 use crate::{
     configuration::{Configuration, Updates},
     documents::Documents,
+    envelopes::Envelopes,
     hardware::Hardware,
+    invitations::Invitations,
     lan::Lan,
+    mesh::Mesh,
     metrics::Metrics,
+    registered::Registered,
+    signed::Nonces,
     table::Route,
     traffic::{Traffic, TrafficReading},
     window::Window,
@@ -16,7 +21,9 @@ use kith_events::Events;
 use kith_inference::{Inference, Providers};
 use kith_keys::Entropy;
 use kith_models::{Adapters, Downloads, Library};
+use kith_networks::Networks;
 use kith_responses::Responses;
+use kith_store::Store;
 use kith_system::System;
 use kith_types::{Clock, NodeId, RequestId, Timestamp};
 use std::{
@@ -98,10 +105,6 @@ pub struct AppParts {
     pub configuration: Arc<dyn Configuration>,
     /// New versions.
     pub updates: Arc<dyn Updates>,
-    /// Which private networks there are, and who belongs to them.
-    pub networks: Arc<kith_networks::Networks>,
-    /// The connections to their members.
-    pub mesh: Arc<dyn crate::mesh::Mesh>,
     /// The window's files.
     pub window: Arc<dyn Window>,
     /// The conversations.
@@ -110,6 +113,12 @@ pub struct AppParts {
     pub lan: Arc<dyn Lan>,
     /// Reads documents.
     pub documents: Arc<dyn Documents>,
+    /// The private networks.
+    pub networks: Arc<Networks>,
+    /// The connections to the other nodes of the active one.
+    pub mesh: Arc<dyn Mesh>,
+    /// Where peers' registrations are kept.
+    pub store: Store,
 }
 
 /// Everything handlers can reach.
@@ -139,8 +148,6 @@ pub struct App {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) configuration: Arc<dyn Configuration>,
     pub(crate) updates: Arc<dyn Updates>,
-    pub(crate) networks: Arc<kith_networks::Networks>,
-    pub(crate) mesh: Arc<dyn crate::mesh::Mesh>,
     pub(crate) window: Arc<dyn Window>,
     pub(crate) hardware: Hardware,
     /// Places for WebSockets.
@@ -150,6 +157,16 @@ pub struct App {
     pub(crate) conversations: Arc<Conversations>,
     pub(crate) lan: Arc<dyn Lan>,
     pub(crate) documents: Arc<dyn Documents>,
+    pub(crate) networks: Arc<Networks>,
+    pub(crate) mesh: Arc<dyn Mesh>,
+    /// What nodes that call over HTTP said of themselves.
+    pub(crate) registered: Registered,
+    /// Messages that came over HTTP.
+    pub(crate) envelopes: Envelopes,
+    /// Nonces of signed requests.
+    pub(crate) nonces: Nonces,
+    /// The invite that is shown again and again until it is used.
+    pub(crate) invitations: Invitations,
 }
 
 /// The most WebSockets open at once.
@@ -164,8 +181,6 @@ impl App {
             inference: parts.inference,
             configuration: parts.configuration,
             updates: parts.updates,
-            networks: parts.networks,
-            mesh: parts.mesh,
             window: parts.window,
             hardware: Hardware::default(),
             sockets: Arc::new(Semaphore::new(MAX_SOCKETS)),
@@ -193,6 +208,12 @@ impl App {
             conversations: parts.conversations,
             lan: parts.lan,
             documents: parts.documents,
+            networks: parts.networks,
+            mesh: parts.mesh,
+            registered: Registered::new(parts.store),
+            envelopes: Envelopes::default(),
+            nonces: Nonces::default(),
+            invitations: Invitations::default(),
         })
     }
 

@@ -111,7 +111,7 @@ pub(crate) fn anthropic_type(code: Code) -> &'static str {
 
 /// The family of errors a path belongs to; see the specification's table of errors.
 pub(crate) fn family_of(path: &str) -> Family {
-    const NEUROSHARD: [&str; 10] = [
+    const NEUROSHARD: [&str; 9] = [
         "/api/v1/status",
         "/api/v1/metrics",
         "/api/v1/health",
@@ -119,16 +119,16 @@ pub(crate) fn family_of(path: &str) -> Family {
         "/api/v1/wallet",
         "/api/v1/peers",
         "/api/v1/layers",
-        "/api/v1/network",
         "/api/v1/config",
         "/api/v1/proofs",
     ];
+    // Below `/api/v1/network` are endpoints of the others.
     let under = |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if under("/v1/messages") {
         Family::Anthropic
     } else if under("/v1") {
         Family::OpenAi
-    } else if under("/api/training") || NEUROSHARD.iter().any(|root| under(root)) {
+    } else if path == "/api/v1/network" || under("/api/training") || NEUROSHARD.iter().any(|root| under(root)) {
         Family::NeuroShard
     } else {
         Family::Kith
@@ -311,6 +311,7 @@ mod tests {
         assert_eq!(family_of("/api/v1/status"), Family::NeuroShard);
         assert_eq!(family_of("/api/v1/statuses"), Family::Kith);
         assert_eq!(family_of("/api/v1/networks"), Family::Kith);
+        assert_eq!((family_of("/api/v1/network"), family_of("/api/v1/network/topology")), (Family::NeuroShard, Family::Kith));
         assert_eq!(family_of("/v10"), Family::Kith);
         assert_eq!(family_of("/api/chat"), Family::Kith);
     }

@@ -36,7 +36,19 @@ pub mod lan;
 mod leash;
 
 pub mod documents;
+
 pub mod mesh;
+mod envelopes;
+mod invitations;
+mod network_error;
+mod neighbours;
+mod qr;
+mod registered;
+mod seen;
+mod signed;
+
+#[cfg(test)]
+mod testing;
 
 pub use app::{App, AppParts, BuildInfo, Settings};
 pub use error::ApiError;

@@ -14,6 +14,7 @@ fn name(principal: &Principal) -> String {
         Who::Bearer { id, .. } => id.to_string(),
         Who::AdminToken => "admin token".to_owned(),
         Who::MeshToken => "mesh token".to_owned(),
+        Who::Node(node) => node.to_string(),
     }
 }
 

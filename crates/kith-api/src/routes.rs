@@ -40,6 +40,13 @@ mod window;
 mod devices;
 mod documents;
 
+mod members;
+mod networks;
+mod nodes;
+mod onboarding;
+mod overlay;
+mod swarm;
+
 pub(crate) use system::process_memory;
 
 use crate::{admit, app::App, guard, table::Table};
@@ -61,7 +68,15 @@ fn skeleton(version: &str) -> OpenApi {
             .build(),
     );
     let admin = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Kith-Admin-Token", "The admin token.")));
-    let mesh = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-Mesh-Token", "The mesh token.")));
+    let mesh = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+        "X-Mesh-Token",
+        "The mesh token, from this machine.",
+    )));
+    let signature = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+        "X-Signature",
+        "An approved node's Ed25519 signature in base64, with X-Node-Id, X-Timestamp-Ms, X-Nonce and X-Body-Sha256: over time, nonce, \
+         method, path with query, and the digest, joined by line feeds.",
+    )));
     OpenApiBuilder::new()
         .info(
             InfoBuilder::new()
@@ -75,6 +90,7 @@ fn skeleton(version: &str) -> OpenApi {
                 .security_scheme("bearer", bearer)
                 .security_scheme("adminToken", admin)
                 .security_scheme("mesh", mesh)
+                .security_scheme("meshSignature", signature)
                 .schema_from::<kith_wire::system::ErrorBody>()
                 .build(),
         ))
@@ -220,6 +236,47 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Admin, Std, routes!(devices::pairing))
         .add(Level::Open, Std, routes!(devices::claim))
         .add(Level::Admin, Adm, routes!(devices::pause))
+        .add(Level::User, Std, routes!(networks::list, networks::add))
+        .add(Level::User, Std, routes!(networks::create))
+        .add(Level::User, Std, routes!(networks::preview))
+        .add(Level::User, Std, routes!(networks::disconnect))
+        .add(Level::User, Std, routes!(networks::get, networks::forget))
+        .add(Level::User, Std, routes!(networks::connect))
+        .add(Level::User, Std, routes!(networks::set_bootstrap))
+        .add(Level::User, Std, routes!(networks::set_bootstrap_by_invite))
+        .add(Level::User, Std, routes!(networks::add_bootstrap))
+        .add(Level::User, Std, routes!(networks::key))
+        .add(Level::User, Adm, routes!(networks::rotate))
+        .add(Level::User, Std, routes!(members::list))
+        .add(Level::User, Std, routes!(members::get))
+        .add(Level::Admin, Adm, routes!(members::remove))
+        .add(Level::Admin, Adm, routes!(members::promote))
+        .add(Level::User, Std, routes!(members::invite))
+        .add(Level::User, Std, routes!(members::invites))
+        .add(Level::Admin, Adm, routes!(members::new_invite))
+        .add(Level::Admin, Adm, routes!(members::revoke))
+        .add(Level::User, Std, routes!(nodes::list))
+        .add(Level::User, Std, routes!(nodes::this))
+        .add(Level::User, Std, routes!(nodes::get))
+        .add(Level::User, Std, routes!(nodes::topology))
+        .add(Level::User, Std, routes!(nodes::speedtest))
+        .add(Level::User, Std, routes!(nodes::speedtests))
+        .add(Level::User, Std, routes!(nodes::nat))
+        .add(Level::User, Std, routes!(onboarding::setup))
+        .add(Level::User, Std, routes!(onboarding::share))
+        .add(Level::User, Std, routes!(onboarding::share_node))
+        .add(Level::User, Std, routes!(onboarding::network_code))
+        .add(Level::Admin, Adm, routes!(onboarding::join_network))
+        .add(Level::User, Std, routes!(swarm::peers))
+        .add(Level::Open, Std, routes!(swarm::network))
+        .add(Level::User, Std, routes!(swarm::swarm_peers))
+        .add(Level::User, Std, routes!(swarm::network_map))
+        .add(Level::Mesh, Std, routes!(overlay::identity))
+        .add(Level::Mesh, Std, routes!(overlay::peers))
+        .add(Level::Mesh, Std, routes!(overlay::register_peer))
+        .add(Level::Mesh, Std, routes!(overlay::ingest))
+        .add(Level::Mesh, Std, routes!(overlay::capabilities))
+        .add(Level::Admin, Adm, routes!(overlay::coordinators))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

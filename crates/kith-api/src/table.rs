@@ -107,7 +107,7 @@ fn describe(operation: &mut Operation, access: Level) {
         Level::Open => vec![],
         Level::Loopback => vec![SecurityRequirement::default(), bearer(), admin()],
         Level::User | Level::Admin => vec![bearer(), admin()],
-        Level::Mesh => vec![SecurityRequirement::new("mesh", Vec::<String>::new())],
+        Level::Mesh => ["mesh", "meshSignature"].map(|scheme| SecurityRequirement::new(scheme, Vec::<String>::new())).into(),
     });
     let mut common = vec![("429", "Too many requests of this principal; see Retry-After."), ("403", "Not allowed.")];
     if access != Level::Open {

@@ -13,7 +13,7 @@ const VERSION: u8 = 1;
 const HEADER_LEN: usize = MAGIC.len() + 1 + 32;
 const FILE_LEN: usize = HEADER_LEN + 32 + Sealer::OVERHEAD;
 
-/// A node's key pair. The private half is wiped from memory when dropped, and never leaves this crate.
+/// A node's key pair. The private half is wiped from memory when dropped; only the mesh's transport is given it.
 pub struct Identity {
     key: SigningKey,
     node_id: NodeId,
@@ -83,6 +83,12 @@ impl Identity {
         let mut secret = Zeroizing::new([0; 32]);
         entropy.fill(secret.as_mut_slice())?;
         Ok(Self::from_secret(&secret))
+    }
+
+    /// The 32 bytes of which the key is made, for the transport of the mesh alone, which proves with it that the connection is this
+    /// node's. Wiped when dropped; to be kept nowhere.
+    pub fn seed(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.key.to_bytes())
     }
 
     /// The key itself, for what else this crate does with it.

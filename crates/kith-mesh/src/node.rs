@@ -92,6 +92,9 @@ struct Node {
     waiting_anyone: HashMap<ConnectionId, Reply<Result<NodeId, DialError>>>,
     /// Questions to the network where a peer is.
     lookups: HashMap<kad::QueryId, PeerId>,
+    /// Peers that are waited for and that no question has found, and how many were asked: a node that has just come in is asked before
+    /// its table is filled. Holds no more than `waiting` does.
+    unfound: HashMap<PeerId, u32>,
     /// Why this node ends its connections with a peer.
     parting: HashMap<PeerId, String>,
     /// Places with relays, by listener.
@@ -150,9 +153,9 @@ impl Mesh {
             .with_idle_connection_timeout(Duration::from_secs(60));
         let mut swarm = Swarm::new(transport, behaviour, own_peer, settings);
         for address in &config.listen {
-            swarm
-                .listen_on(address.0.clone())
-                .map_err(|error| StartError::Listen { address: address.clone(), reason: error.to_string() })?;
+            let refused = |reason: String| StartError::Listen { address: address.clone(), reason };
+            transport::is_free(&address.0).map_err(|error| refused(error.to_string()))?;
+            swarm.listen_on(address.0.clone()).map_err(|error| refused(error.to_string()))?;
         }
         let (listening, told) = watch::channel(Vec::new());
         let mut tasks = JoinSet::new();
@@ -184,6 +187,7 @@ impl Mesh {
             waiting: HashMap::new(),
             waiting_anyone: HashMap::new(),
             lookups: HashMap::new(),
+            unfound: HashMap::new(),
             parting: HashMap::new(),
             reservations: HashMap::new(),
             wanted_relays: HashSet::new(),

@@ -1,13 +1,16 @@
 //! A stream to or from a peer: bytes both ways, with backpressure end to end.
 
 use crate::protocol::Protocol;
-use futures::{AsyncRead as _, AsyncWrite as _};
+use futures::{
+    AsyncRead as _, AsyncWrite as _,
+    task::{ArcWake, AtomicWaker, waker},
+};
 use kith_types::NodeId;
 use std::{
     fmt, io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -23,6 +26,23 @@ pub struct Stream {
     pub(crate) in_flight: Arc<Semaphore>,
     /// Its place among the peer's streams.
     _place: OwnedSemaphorePermit,
+    halves: Arc<Halves>,
+    waker: Waker,
+}
+
+/// Wakes the task that reads and the task that writes. Yamux remembers one task for both (a read may have to wait for room to send a
+/// window update), so that of two tasks one would sleep for ever.
+#[derive(Default)]
+struct Halves {
+    reading: AtomicWaker,
+    writing: AtomicWaker,
+}
+
+impl ArcWake for Halves {
+    fn wake_by_ref(halves: &Arc<Self>) {
+        halves.reading.wake();
+        halves.writing.wake();
+    }
 }
 
 impl Stream {
@@ -33,7 +53,9 @@ impl Stream {
         in_flight: Arc<Semaphore>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { inner, protocol, peer, in_flight, _place: place }
+        let halves = Arc::new(Halves::default());
+        let waker = waker(Arc::clone(&halves));
+        Self { inner, protocol, peer, in_flight, _place: place, halves, waker }
     }
 
     /// What both sides agreed to speak.
@@ -54,23 +76,32 @@ impl fmt::Debug for Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buf.initialize_unfilled()))?;
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.halves.reading.register(cx.waker());
+        let mut both = Context::from_waker(&this.waker);
+        let read = ready!(Pin::new(&mut this.inner).poll_read(&mut both, buf.initialize_unfilled()))?;
         buf.advance(read);
         Poll::Ready(Ok(()))
     }
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, buf)
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.halves.writing.register(cx.waker());
+        Pin::new(&mut this.inner).poll_write(&mut Context::from_waker(&this.waker), buf)
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.halves.writing.register(cx.waker());
+        Pin::new(&mut this.inner).poll_flush(&mut Context::from_waker(&this.waker))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_close(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        this.halves.writing.register(cx.waker());
+        Pin::new(&mut this.inner).poll_close(&mut Context::from_waker(&this.waker))
     }
 }

@@ -3,18 +3,19 @@
 use crate::{admission::Door, config::NetworkKey, muxer::Yamux};
 use futures::{AsyncRead, AsyncWrite, future::Either};
 use libp2p::{
-    PeerId, Transport,
+    Multiaddr, PeerId, Transport,
     core::{
         muxing::StreamMuxerBox,
         transport::{Boxed, OrTransport},
         upgrade::Version,
     },
     identity::Keypair,
+    multiaddr::Protocol,
     noise,
     pnet::{PnetConfig, PreSharedKey},
     relay, tcp,
 };
-use std::time::Duration;
+use std::{io, time::Duration};
 
 /// The transport of a mesh. `handshake` bounds everything from the socket to Yamux.
 pub(crate) fn build(
@@ -45,6 +46,16 @@ where
     T::ListenerUpgrade: Send,
 {
     transport.upgrade(Version::V1).authenticate(door).multiplex(Yamux).timeout(handshake).boxed()
+}
+
+/// Whether nobody listens on that port. libp2p shares ports, since hole punching dials from them; two nodes on one port would take each
+/// other's connections.
+pub(crate) fn is_free(address: &Multiaddr) -> io::Result<()> {
+    let mut parts = address.iter();
+    match (crate::address::ip(address), parts.nth(1)) {
+        (Some(ip), Some(Protocol::Tcp(port))) if port != 0 => std::net::TcpListener::bind((ip, port)).map(drop),
+        _ => Ok(()),
+    }
 }
 
 /// Noise with a prologue that only holders of the network's key can know.

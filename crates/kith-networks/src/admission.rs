@@ -180,12 +180,10 @@ impl Networks {
         };
         let now = self.clock.now();
         self.store.network_member_seen(&view.row.id, peer.as_str(), now).await.map_err(|error| unavailable(&error.into()))?;
-        let has_present_key = hello.epoch == view.row.epoch && hello.key_id == view.row.key_id;
-        let handover = if has_present_key {
-            None
-        } else {
-            self.handover(&view, peer, hello.epoch, &hello.key_id).await.map_err(|error| unavailable(&error))?
-        };
+        // A newcomer has the present key from its invite, and yet must learn from the rotation who was shut out.
+        let (epoch, key_id) =
+            if matches!(hello.body, HelloBody::Claim(_)) { (0, "") } else { (hello.epoch, hello.key_id.as_str()) };
+        let handover = self.handover(&view, peer, epoch, key_id).await.map_err(|error| unavailable(&error))?;
         let welcome = Welcome { name: view.row.name.clone(), epoch: view.row.epoch, chain, handover };
         Ok(Judged { welcome: welcome.encode(), stays: key == KeyPurpose::Current, newcomer })
     }
@@ -216,7 +214,7 @@ impl Networks {
         if row.for_node.as_deref().is_some_and(|only| only != peer.as_str()) {
             return Err(Refusal::new(RefusalCode::WrongProof, "this invite is for another device"));
         }
-        if let Some((member, verified)) = view.verified().find(|(member, _)| member.node == peer.as_str())
+        if let Some((member, verified)) = view.verified_member(peer)
             && (member.invite.as_deref() == Some(row.id.as_str()) || verified.role >= row.role.parse().unwrap_or(Role::Member))
         {
             return Ok((verified.chain, false));
@@ -300,7 +298,7 @@ impl Networks {
 
 /// What this node knows of the peer that the peer does not yet: a later certificate.
 fn later_chain(view: &View, peer: &NodeId, showed: &Certificate) -> Option<Chain> {
-    let (row, verified) = view.verified().find(|(row, _)| row.node == peer.as_str())?;
+    let (row, verified) = view.verified_member(peer)?;
     let known = &verified.certificate;
     let later = known.is_later_than(showed.epoch, showed.issued_ms, &showed.serial);
     later.then(|| Chain::from_text(&row.chain))

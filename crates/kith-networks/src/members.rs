@@ -88,7 +88,7 @@ impl Networks {
         let _changing = self.changing.lock().await;
         let view = self.view(id).await?;
         let own = self.own_admin(&view)?;
-        let (_, member) = view.verified().find(|(row, _)| row.node == node.as_str()).ok_or(NetworkError::NoSuchMember)?;
+        let (_, member) = view.verified_member(node).ok_or(NetworkError::NoSuchMember)?;
         if member.role == Role::Admin {
             return Ok(());
         }

@@ -48,6 +48,12 @@ impl View {
         })
     }
 
+    /// One member, if it is in good standing by the certificate that is known here.
+    pub(crate) fn verified_member(&self, node: &NodeId) -> Option<(&MemberRow, Verified)> {
+        let row = self.members.iter().find(|row| row.node == node.as_str())?;
+        Some((row, self.standing.verify(&self.genesis, node, &Chain::from_text(&row.chain)).ok()?))
+    }
+
     /// This node's own membership.
     pub(crate) fn own(&self, me: &NodeId) -> Result<Verified, Fault> {
         let chain = self.row.chain.as_deref().map(Chain::from_text).unwrap_or_default();

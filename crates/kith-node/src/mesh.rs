@@ -241,7 +241,6 @@ impl MeshHost {
             networks: Arc::clone(&parts.networks),
             events: parts.events.clone(),
             about: Arc::clone(&parts.about),
-            clock: Arc::clone(&parts.clock),
             mesh: mesh.clone(),
             network: network.id,
             region: parts.config.region.clone(),

@@ -395,6 +395,7 @@ impl Node {
             documents: crate::reader::documents(),
             networks: Arc::clone(&networks),
             mesh: mesh.clone(),
+            store: store.clone(),
         });
         live.attach(&app);
         tokio::spawn(LiveConfig::watch(Arc::downgrade(&live), stop.clone()));

@@ -101,6 +101,20 @@ codes! {
     TicketUsed = "TICKET_USED" => 410,
     /// The ticket to pair a device no longer holds: its time is over, it was withdrawn, or another took its place.
     TicketExpired = "TICKET_EXPIRED" => 410,
+    /// No such network is saved on this node.
+    NetworkNotFound = "NETWORK_NOT_FOUND" => 404,
+    /// No such node in the network.
+    NodeNotFound = "NODE_NOT_FOUND" => 404,
+    /// No such invite was given out by this node.
+    InviteNotFound = "INVITE_NOT_FOUND" => 404,
+    /// The text is no invite, a forged one, or one for another device.
+    InviteInvalid = "INVITE_INVALID" => 400,
+    /// The invite holds no longer: it was used up, taken back, or its time is over.
+    InviteOver = "INVITE_OVER" => 410,
+    /// No network is connected.
+    NetworkOffline = "NETWORK_OFFLINE" => 503,
+    /// The peer cannot be reached, or does not take this node in.
+    PeerUnreachable = "PEER_UNREACHABLE" => 502,
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! Private networks: the saved ones, invites to them, who belongs to them, and what their nodes are.
 
+mod changes;
 mod mesh;
 mod nodes;
 
+pub use changes::{
+    CoordinatorFeed, CoordinatorInfo, InvitePreview, MemberDetail, MemberRemoved, NatPeer, NatUpnp, NewInvite, PreviewInvite,
+    RemovalConsequences, SystemNat,
+};
 pub use mesh::{
     CapabilitySummary, CoordinatorCapabilities, IngestAnswer, MeshEnvelope, MeshIdentity, MeshPeer, MeshPeers, ModelAvailability,
     RegisterMeshPeer, RegisteredMeshPeer,
@@ -23,6 +28,9 @@ pub struct NetworkList {
     pub networks: Vec<NetworkInfo>,
     /// The id of the active one; null without one.
     pub active: Option<String>,
+    /// Why the active one is not connected although it is to be; null where nothing is wrong.
+    #[serde(default)]
+    pub fault: Option<String>,
 }
 
 /// How this node stands in a network.
@@ -317,8 +325,10 @@ pub struct JoinNetwork {
 /// What joining did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct JoinedNetwork {
-    /// `joining` for an invite, `dialing` for an address.
+    /// `joined` for an invite, `connected` for an address.
     pub status: String,
+    /// The node at the address; null for an invite.
+    pub peer_id: Option<String>,
     /// The network.
     pub network: NetworkInfo,
 }

@@ -32,7 +32,7 @@ pub use downloads::{Download, DownloadAnswer, DownloadList, DownloadShard, PullP
 pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
 pub use hub::{DownloadShardsRequest, HubProbe, HubRepository, HubShard, HubSource, HubVariant};
 pub use node_stats::{Cpu, Disk, Hardware, InferenceStats, Latency, LoadedModelStats, MemoryStats, NodeStats};
-pub use observe::{MetricsHistory, MetricsPoint, Rates, ThroughputBucket, ThroughputStats, ThroughputWindow};
+pub use observe::{MeshBucket, MetricsHistory, MetricsPoint, Rates, ThroughputBucket, ThroughputStats, ThroughputWindow};
 pub use owner::{
     ContactBody, ContactList, ContactUpdate, FolderEntry, FolderFault, FolderListing, NewContact, ProfileBody, ProfileUpdate,
     PushTest, SecretState, SettingsBody, SettingsUpdate,

@@ -1,5 +1,9 @@
 //! The command line: every command, option and default. Parsing only; nothing here acts.
 
+mod network;
+
+pub use network::{Invite, Join, Networks, Speedtest};
+
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::{net::IpAddr, path::PathBuf};
@@ -75,8 +79,17 @@ pub enum Command {
     Pull(Transfer),
     /// Send a model to the registry its name says
     Push(Transfer),
-    /// Show the code that pairs a phone with this node, and wait for it
+    /// Invite a device into the private network, or pair a phone
     Invite(Invite),
+    /// Join a private network by an invite
+    Join(Join),
+    /// Found, connect and look after private networks
+    #[command(subcommand)]
+    Networks(Networks),
+    /// List the nodes of the network, and how each is reached
+    Peers,
+    /// Measure the way to a peer
+    Speedtest(Speedtest),
     /// Print a shell's completion script
     Completions {
         /// The shell
@@ -224,14 +237,6 @@ pub struct Transfer {
     pub insecure: bool,
 }
 
-/// Options of `invite`.
-#[derive(Debug, Args)]
-pub struct Invite {
-    /// Invite a phone: it gets the window, and answers of this node's models
-    #[arg(long, required = true)]
-    pub phone: bool,
-}
-
 /// Options of `stop`.
 #[derive(Debug, Args)]
 pub struct Stop {
@@ -321,6 +326,22 @@ mod tests {
             "kith pull hf.co/a/b:Q4_K_M --insecure",
             "kith push acme/coder:q4",
             "kith invite --phone --json --data-dir d",
+            "kith invite",
+            "kith invite --uses 3 --expires 7d --label Bob --admin --network home --file f --json",
+            "kith join kith://join/x --name laptop --url http://127.0.0.1:1",
+            "kith networks list --json",
+            "kith networks create home --offline",
+            "kith networks connect",
+            "kith networks disconnect",
+            "kith networks forget home",
+            "kith networks members home",
+            "kith networks invites --revoke 00ff",
+            "kith networks promote bob",
+            "kith networks remove bob --network home --yes",
+            "kith networks rotate",
+            "kith networks key",
+            "kith peers --json",
+            "kith speedtest bob --history",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -342,7 +363,13 @@ mod tests {
             "kith token mint --scope root",
             "kith run",
             "kith pull",
-            "kith invite",
+            "kith invite --phone --uses 2",
+            "kith invite --uses 0",
+            "kith invite --expires soon",
+            "kith join",
+            "kith networks",
+            "kith networks create",
+            "kith speedtest",
             "kith run m --num-predict 0 p",
             "kith run m --temperature hot p",
         ] {

@@ -11,3 +11,7 @@ pub mod token;
 pub mod transfer;
 
 pub mod invite;
+pub mod join;
+pub mod network_invite;
+pub mod networks;
+pub mod peers;

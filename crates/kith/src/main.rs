@@ -14,7 +14,7 @@ mod serve;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
-use commands::{create, import, invite, models, node, open, run, show, token, transfer};
+use commands::{create, import, invite, join, models, network_invite, networks, node, open, peers, run, show, token, transfer};
 use context::Context;
 use error::{CliError, Result};
 use std::{process::ExitCode, time::Duration};
@@ -83,7 +83,12 @@ async fn act(context: &Context, command: Command) -> Result<()> {
         Command::Version => node::version(context).await,
         Command::Pull(options) => transfer::pull(context, &options).await,
         Command::Push(options) => transfer::push(context, &options).await,
-        Command::Invite(_) => invite::invite(context).await,
+        Command::Invite(options) if options.phone => invite::invite(context).await,
+        Command::Invite(options) => network_invite::invite(context, &options).await,
+        Command::Join(options) => join::join(context, &options).await,
+        Command::Networks(command) => networks::networks(context, &command).await,
+        Command::Peers => peers::peers(context).await,
+        Command::Speedtest(options) => peers::speedtest(context, &options).await,
         Command::Completions { shell } => completions(shell),
     }
 }

@@ -1,12 +1,12 @@
 //! What was measured: the last day in minutes, the last ten minutes in ten seconds.
 
-use crate::{app::App, error::ApiError, query};
+use crate::{app::App, error::ApiError, mesh::Throughput, query};
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
 use kith_system::{BUCKET_MS, Point, Window};
-use kith_wire::system::{MetricsHistory, MetricsPoint, Rates, ThroughputBucket, ThroughputStats, ThroughputWindow};
+use kith_wire::system::{MeshBucket, MetricsHistory, MetricsPoint, Rates, ThroughputBucket, ThroughputStats, ThroughputWindow};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -70,7 +70,12 @@ fn rates(window: &Window) -> Rates {
     }
 }
 
-/// How much goes through the node: ten minutes in buckets of ten seconds, and rates up to now.
+fn mesh_bucket(bucket: Throughput) -> MeshBucket {
+    let rate = |bytes: u64| bytes as f64 * 1000.0 / BUCKET_MS as f64;
+    MeshBucket { ts_ms: bucket.at, in_bytes_per_second: rate(bucket.bytes_in), out_bytes_per_second: rate(bucket.bytes_out) }
+}
+
+/// How much goes through the node, and between it and the nodes of its network: ten minutes in buckets of ten seconds, and rates up to now.
 #[utoipa::path(get, path = "/api/v1/stats/throughput", tag = "mesh", responses((status = 200, body = ThroughputStats)))]
 pub async fn throughput(State(app): State<Arc<App>>) -> Json<ThroughputStats> {
     let now = app.clock.now();
@@ -84,5 +89,7 @@ pub async fn throughput(State(app): State<Arc<App>>) -> Json<ThroughputStats> {
         let window = app.system.throughput.window(now, i64::from(seconds) * 1000 + BUCKET_MS)?;
         Some(ThroughputWindow { seconds, measured_ms: window.measured_ms, rates: rates(&window) })
     });
-    Json(ThroughputStats { bucket_ms: BUCKET_MS.unsigned_abs(), windows: windows.collect(), buckets: buckets.collect() })
+    let (windows, buckets) = (windows.collect(), buckets.collect());
+    let mesh = app.mesh.throughput().await.into_iter().map(mesh_bucket).collect();
+    Json(ThroughputStats { bucket_ms: BUCKET_MS.unsigned_abs(), windows, buckets, mesh })
 }

@@ -6,6 +6,7 @@ use crate::{
     configuration::flatten,
     default_model::model_for,
     error::ApiError,
+    mesh::Peer,
     neuroshard::{self, Events, Fold},
     stats::{self, latency},
     stream::{late_error, sse, sse_data},
@@ -46,7 +47,7 @@ pub async fn status(State(app): State<Arc<App>>) -> Json<Status> {
         status: if app.stop.is_cancelled() { "stopping" } else { "running" }.into(),
         role: "full".into(),
         layers: Vec::new(),
-        peer_count: 0,
+        peer_count: app.mesh.peers().await.len() as u64,
         training: TrainingStatus::default(),
         resources: Resources {
             gpu_memory_used: hardware.memory.models_gpu,
@@ -56,6 +57,16 @@ pub async fn status(State(app): State<Arc<App>>) -> Json<Status> {
             ram_total: hardware.memory.total,
         },
     })
+}
+
+/// Bytes on the connections there are now; of those that ended nothing is kept.
+fn traffic(peers: &[Peer]) -> NetworkMetrics {
+    NetworkMetrics {
+        bytes_sent: Some(peers.iter().map(|peer| peer.bytes_out).sum()),
+        bytes_received: Some(peers.iter().map(|peer| peer.bytes_in).sum()),
+        active_connections: Some(peers.len() as u64),
+        rpc_calls: None,
+    }
 }
 
 /// Measures since the start. What there is nothing of to measure is null.
@@ -75,7 +86,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> Json<Metrics> {
             tokens_generated: stats.completion_tokens,
         },
         training: TrainingMetrics::default(),
-        network: NetworkMetrics::default(),
+        network: traffic(&app.mesh.peers().await),
         rewards: Rewards::default(),
     })
 }
@@ -94,9 +105,16 @@ pub async fn health(State(app): State<Arc<App>>) -> Json<Health> {
         Ok(_) if hardware.disk.is_some_and(|disk| disk.available < LOW_DISK) => "low",
         Ok(_) => "ok",
     };
+    let standing = app.mesh.standing().await;
+    let network = match (standing.network, standing.fault) {
+        (Some(_), _) => "ok",
+        (None, Some(_)) => "failed",
+        (None, None) => "offline",
+    };
+    let peers = if app.mesh.peers().await.is_empty() { "none" } else { "ok" };
     Json(Health {
         healthy: storage != "failed" && !app.stop.is_cancelled(),
-        checks: Checks { gpu: gpu.into(), network: "offline".into(), storage: storage.into(), peers: "none".into() },
+        checks: Checks { gpu: gpu.into(), network: network.into(), storage: storage.into(), peers: peers.into() },
     })
 }
 

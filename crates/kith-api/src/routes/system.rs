@@ -37,13 +37,15 @@ pub async fn root_head() -> StatusCode {
 pub async fn health(State(app): State<Arc<App>>) -> Json<Health> {
     let stats = app.inference.stats();
     let inference = app.inference.is_healthy();
+    let online = app.mesh.standing().await.network.is_some();
+    let peers = if online { app.mesh.peers().await.len() } else { 0 };
     let mut services = Map::new();
     services.insert("inference".into(), json!(inference));
     services.insert("models_loaded".into(), json!(app.inference.loaded().len()));
     services.insert("prompts_running".into(), json!(stats.running));
-    services.insert("p2p".into(), json!(false));
-    services.insert("p2p_peers".into(), json!(0));
-    services.insert("available_nodes".into(), json!(1));
+    services.insert("p2p".into(), json!(online));
+    services.insert("p2p_peers".into(), json!(peers));
+    services.insert("available_nodes".into(), json!(1 + peers));
     Json(Health {
         status: if inference { "healthy" } else { "degraded" }.into(),
         timestamp: app.clock.now().rfc3339(),
@@ -98,20 +100,32 @@ pub async fn whoami(State(app): State<Arc<App>>) -> Json<WhoAmI> {
 
 /// A snapshot of the node's state.
 #[utoipa::path(get, path = "/api/v1/system/status", tag = "system", responses((status = 200, body = SystemStatus)))]
-pub async fn status(State(app): State<Arc<App>>) -> Json<SystemStatus> {
-    Json(SystemStatus {
+pub async fn status(State(app): State<Arc<App>>) -> Result<Json<SystemStatus>, ApiError> {
+    let (network, standing) = (app.networks.active().await?, app.mesh.standing().await);
+    let mut listen_addrs: Vec<String> = app.listening().iter().map(|address| format!("http://{address}")).collect();
+    listen_addrs.extend(standing.listening);
+    let state = match &network {
+        Some(network) if standing.network == Some(network.id) => "connected",
+        Some(network) if network.connected => "connecting",
+        _ => "offline",
+    };
+    Ok(Json(SystemStatus {
         running: !app.stop.is_cancelled(),
-        has_swarm_key: false,
+        has_swarm_key: network.is_some(),
         setup_required: false,
         peer_id: app.node_id.to_string(),
-        listen_addrs: app.listening().iter().map(|address| format!("http://{address}")).collect(),
+        listen_addrs,
         s3_enabled: false,
         tls: TlsStatus { fingerprint: None },
         at_rest: AtRest { enabled: true, provider: app.settings.at_rest.clone() },
-        network: NetworkStatus { state: "offline".into(), id: None, name: None },
+        network: NetworkStatus {
+            state: state.to_owned(),
+            id: network.as_ref().map(|network| network.id.to_string()),
+            name: network.map(|network| network.name),
+        },
         version: app.build.version.clone(),
         uptime_ms: app.uptime_ms(),
-    })
+    }))
 }
 
 /// Stops the node: running answers end, then the process.

@@ -23,6 +23,16 @@ fn a_node_keeps_its_identity_over_restarts() {
 }
 
 #[test]
+fn the_seed_makes_the_same_key_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = Identity::load_or_create(folder.path(), &sealer(1)).unwrap();
+    let again = Identity::from_secret(&identity.seed());
+    assert_eq!(again.node_id(), identity.node_id());
+    assert_ne!(Identity::ephemeral(&OsEntropy).unwrap().node_id(), identity.node_id());
+    assert!(Identity::ephemeral(&NoEntropy).is_err());
+}
+
+#[test]
 fn two_folders_are_two_nodes() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let sealer = sealer(1);

@@ -1,3 +1,5 @@
+//! What happens at the door, over a pipe in memory.
+
 use super::*;
 use crate::event::Refuser;
 use async_trait::async_trait;

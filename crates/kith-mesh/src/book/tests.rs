@@ -1,3 +1,5 @@
+//! What the book of peers keeps, drops, and when it asks for a dial.
+
 use super::*;
 
 fn address(n: u16) -> Multiaddr {

@@ -1,3 +1,5 @@
+//! Which connection is used, which is one too many, and what is said of the way.
+
 use super::*;
 use libp2p::identity::Keypair;
 

@@ -8,6 +8,7 @@ use crate::{
     exchange::Hint,
     mesh::{Command, DialError, ListenError, Reply},
     streams::OpenError,
+    transport,
 };
 use kith_types::NodeId;
 use libp2p::{
@@ -26,8 +27,10 @@ impl Node {
     pub(super) fn on_command(&mut self, command: Command) {
         match command {
             Command::Listen(address, reply) => {
-                let listening = self.swarm.listen_on(address.0).map(|_| ()).map_err(|error| ListenError(error.to_string()));
-                reply.send(listening).ok();
+                let listening = transport::is_free(&address.0).map_err(|error| error.to_string());
+                let listening =
+                    listening.and_then(|()| self.swarm.listen_on(address.0).map(|_| ()).map_err(|error| error.to_string()));
+                reply.send(listening.map_err(ListenError)).ok();
             }
             Command::DialAddress(addresses, reply) => self.dial_address(addresses, reply),
             Command::DialNode(node, reply) => match peer_id(&node) {
@@ -126,8 +129,7 @@ impl Node {
             Err(swarm::DialError::NoAddresses) => {
                 self.waiting.entry(peer).or_default().push(reply);
                 if !self.lookups.values().any(|held| *held == peer) {
-                    let query = self.swarm.behaviour_mut().kad.get_closest_peers(peer);
-                    self.lookups.insert(query, peer);
+                    self.look_up(peer);
                 }
             }
             Err(error) => drop(reply.send(Err(DialError::Unreachable(error.to_string())))),

@@ -30,6 +30,8 @@ use std::{
 
 /// A peer that refused this node is not dialled again, unasked, for this time.
 const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+/// Times that the network is asked where a peer is, a second apart.
+const MAX_LOOKUPS: u32 = 3;
 
 impl Node {
     pub(super) fn on_opened(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
@@ -60,6 +62,10 @@ impl Node {
         }
         if self.links.path(&peer).map(|(path, _)| path) != before.map(|(path, _)| path) {
             self.tell_path(&peer);
+        }
+        // The ban came between its admission and this moment.
+        if let Some(reason) = self.bans.reason(&peer) {
+            self.part(peer, &reason);
         }
     }
 
@@ -159,6 +165,31 @@ impl Node {
         self.book.hint(peer, addresses, Instant::now());
     }
 
+    /// Asks again at the next tick, or says that nobody knows.
+    fn not_found(&mut self, peer: PeerId) {
+        let asked = self.unfound.entry(peer).or_default();
+        *asked += 1;
+        if *asked >= MAX_LOOKUPS || !self.waiting.contains_key(&peer) {
+            self.unfound.remove(&peer);
+            for reply in self.waiting.remove(&peer).unwrap_or_default() {
+                reply.send(Err(DialError::NoAddress)).ok();
+            }
+        }
+    }
+
+    /// Asks the network where those are that were not found yet.
+    pub(super) fn look_again(&mut self) {
+        self.unfound.retain(|peer, _| self.waiting.contains_key(peer));
+        let again: Vec<PeerId> =
+            self.unfound.keys().filter(|peer| !self.lookups.values().any(|held| held == *peer)).copied().collect();
+        again.into_iter().for_each(|peer| self.look_up(peer));
+    }
+
+    pub(super) fn look_up(&mut self, peer: PeerId) {
+        let query = self.swarm.behaviour_mut().kad.get_closest_peers(peer);
+        self.lookups.insert(query, peer);
+    }
+
     pub(super) fn on_kad(&mut self, event: kad::Event) {
         let kad::Event::OutboundQueryProgressed { id, result: kad::QueryResult::GetClosestPeers(result), step, .. } = event
         else {
@@ -180,9 +211,7 @@ impl Node {
         if let Err(error) = self.swarm.dial(options)
             && !matches!(error, swarm::DialError::DialPeerConditionFalse(_))
         {
-            for reply in self.waiting.remove(&peer).unwrap_or_default() {
-                reply.send(Err(DialError::NoAddress)).ok();
-            }
+            self.not_found(peer);
         }
     }
 }

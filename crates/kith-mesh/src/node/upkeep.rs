@@ -46,6 +46,7 @@ impl Node {
         }
         self.judge_scores();
         self.keep_relays();
+        self.look_again();
         self.conduct.prune(now);
         self.rates.prune(now);
         self.traffic.prune();

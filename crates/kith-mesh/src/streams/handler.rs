@@ -45,6 +45,7 @@ impl UpgradeInfo for Offer {
     type Info = StreamProtocol;
     type InfoIter = std::vec::IntoIter<StreamProtocol>;
 
+    #[allow(clippy::unnecessary_to_owned, reason = "the iterator outlives the offer")]
     fn protocol_info(&self) -> Self::InfoIter {
         self.0.to_vec().into_iter()
     }

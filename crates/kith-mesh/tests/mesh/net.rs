@@ -173,7 +173,7 @@ impl TestNode {
 }
 
 /// Waits until `what` holds.
-pub async fn eventually<F: Future<Output = bool>>(mut what: impl FnMut() -> F) {
+pub async fn eventually(mut what: impl AsyncFnMut() -> bool) {
     let search = async {
         while !what().await {
             tokio::time::sleep(Duration::from_millis(20)).await;

@@ -132,7 +132,7 @@ async fn clocks_that_are_ten_minutes_wrong_keep_nobody_out() {
         let (_, there) = ann.meet(&bob).await.unwrap();
         assert!(there.key_changed);
     }
-    assert!(SKEW_MS > 600_000);
+    const { assert!(SKEW_MS > 600_000) };
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ async fn an_invite_is_listed_with_its_uses_its_state_and_who_came() {
     let order = InviteOrder { label: "for Bob".into(), uses: 2, lifetime_ms: 60_000, ..InviteOrder::default() };
     let issued = ann.invite(id, order).await;
     assert!(issued.url.starts_with("kith://join/"));
-    assert_eq!(ann.networks.invites(id).await.unwrap(), [issued.invite.clone()]);
+    assert_eq!(ann.networks.invites(id).await.unwrap(), std::slice::from_ref(&issued.invite));
     assert_eq!((issued.invite.state, issued.invite.used, issued.invite.label.as_str()), (InviteState::Open, 0, "for Bob"));
     let bob = Node::new().await;
     bob.take(&issued, "Bob").await;

@@ -197,6 +197,17 @@ async fn an_invite_made_before_a_rotation_still_leads_in_over_the_retired_key() 
 }
 
 #[tokio::test]
+async fn a_newcomer_by_a_later_invite_knows_who_was_removed_before_and_helps_those_who_were_away() {
+    let (ann, bob, eve, id) = three().await;
+    ann.networks.remove(id, eve.id()).await.unwrap();
+    let dan = guest(&ann, id, Role::Member, "Dan").await;
+    assert_eq!(dan.judge(&eve).await.unwrap_err().code, RefusalCode::Removed);
+    assert_eq!(dan.networks.rotation(id).await.unwrap().map(|bundle| bundle.rotation.is_empty()), Some(false));
+    assert!(dan.meet(&bob).await.unwrap().1.key_changed);
+    assert_eq!(key(&bob, id).await, key(&ann, id).await);
+}
+
+#[tokio::test]
 async fn a_member_whom_the_rotating_admin_did_not_know_is_not_stranded() {
     let (ann, _, _, id) = three().await;
     let zoe = guest(&ann, id, Role::Admin, "Zoe").await;

@@ -6,7 +6,6 @@ use kith_api::mesh::MeshError;
 use kith_events::Events;
 use kith_mesh::{Event, Mesh, Path, Refuser};
 use kith_networks::{Hardware, NetworkId, Networks, NodeSays};
-use kith_types::Clock;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -48,7 +47,6 @@ pub(super) struct Talk {
     pub networks: Arc<Networks>,
     pub events: Events,
     pub about: Arc<dyn About>,
-    pub clock: Arc<dyn Clock>,
     pub mesh: Mesh,
     pub network: NetworkId,
     pub region: String,

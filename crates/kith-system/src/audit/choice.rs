@@ -20,6 +20,7 @@ const FAMILIES: [&str; 14] = [
     "settings",
     "update",
     "device",
+    "network",
 ];
 /// Events of models are, where the library changes; loading and unloading is everyday.
 const MODEL_CHANGES: [&str; 10] =

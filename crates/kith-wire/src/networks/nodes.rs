@@ -150,10 +150,6 @@ pub struct SpeedtestResult {
     pub down_bytes_per_second: f64,
     /// Bytes that went through, both ways.
     pub bytes: u64,
-    /// How long it took.
-    pub duration_ms: u64,
-    /// How the peer was reached.
-    pub path: LinkPath,
 }
 
 /// `GET /api/v1/network/speedtest/{peer_id}/history`.

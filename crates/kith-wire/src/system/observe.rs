@@ -89,6 +89,21 @@ pub struct ThroughputStats {
     pub buckets: Vec<ThroughputBucket>,
     /// Rates over the last 10 seconds, minute and ten minutes. What was not measured is left out.
     pub windows: Vec<ThroughputWindow>,
+    /// Traffic with the nodes of the network in buckets of the same length, oldest first; nothing while no network is connected.
+    #[serde(default)]
+    pub mesh: Vec<MeshBucket>,
+}
+
+/// Traffic with all peers in one bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct MeshBucket {
+    /// When it began, in milliseconds since 1970.
+    #[schema(value_type = i64)]
+    pub ts_ms: Timestamp,
+    /// Bytes per second that came in.
+    pub in_bytes_per_second: f64,
+    /// Bytes per second that went out.
+    pub out_bytes_per_second: f64,
 }
 
 /// What went through in one span of time.

@@ -8,7 +8,7 @@ use crate::{
 };
 use kith_types::{Clock, Code, SystemClock};
 use kith_wire::system::{PairingInvitation, PairingStage, PairingStatus};
-use qrcode::{QrCode, render::unicode::Dense1x2};
+use qrcode::{EcLevel, QrCode, render::unicode::Dense1x2};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{
@@ -20,6 +20,8 @@ use std::{
 const PAIR: &str = "/api/v1/devices/pair";
 /// How often the node is asked whether a phone has come: well within what it allows an owner in a minute.
 const ASK: Duration = Duration::from_secs(2);
+/// A code of a longer text is drawn with less repetition, in bytes.
+const LONG: usize = 200;
 /// How often the time left is told anew.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -54,7 +56,8 @@ pub async fn invite(context: &Context) -> Result<()> {
     }
 }
 
-fn read<T: DeserializeOwned>(body: Value) -> Result<T> {
+/// The node's answer as what it is.
+pub fn read<T: DeserializeOwned>(body: Value) -> Result<T> {
     serde_json::from_value(body).map_err(|error| CliError::local("the node's answer is not understood", error))
 }
 
@@ -107,8 +110,11 @@ fn shown(invitation: &PairingInvitation, coloured: bool) -> Result<String> {
 
 /// The code in half blocks, two of its rows in a line. On a terminal its colours are told, black on white; elsewhere it is drawn for a
 /// light text on a dark ground, which most terminals have that a file may be shown on.
-fn blocks(url: &str, coloured: bool) -> Result<String> {
-    let code = QrCode::new(url).map_err(|error| CliError::local("no QR code of the address", error))?;
+pub fn blocks(url: &str, coloured: bool) -> Result<String> {
+    // What is longer than a pairing address takes the lowest level, so that it fits a terminal: nothing is torn off a screen.
+    let level = if url.len() > LONG { EcLevel::L } else { EcLevel::M };
+    let code =
+        QrCode::with_error_correction_level(url, level).map_err(|error| CliError::local("no QR code of the address", error))?;
     let mut image = code.render::<Dense1x2>();
     if !coloured {
         image.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark);

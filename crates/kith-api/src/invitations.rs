@@ -1,0 +1,118 @@
+//! Invites to the active network as clients show them: with QR code and file, and one that is told again until it is used.
+
+use crate::{app::App, error::ApiError, qr::qr_svg};
+use kith_networks::{Invite, InviteOrder, InviteState, Issued, Network, NetworkError, NetworkId, Role};
+use kith_types::{Code, NodeId, Timestamp};
+use kith_wire::networks::{InviteInfo, InviteStage, NetworkInvite, NewInvite};
+use tokio::sync::Mutex;
+use zeroize::Zeroizing;
+
+/// What is shown again is good for at least this long still: who scans it must have time to come in.
+const LEAST_LEFT_MS: i64 = 3_600_000;
+/// What an invite that is shown again is noted as.
+const LABEL: &str = "shown code";
+
+/// The invite that is shown to whoever asks for the network's code. Asking often does not make one each time.
+#[derive(Default)]
+pub(crate) struct Invitations(Mutex<Option<Shown>>);
+
+struct Shown {
+    network: NetworkId,
+    key_id: String,
+    invite: String,
+    expires: Timestamp,
+    url: Zeroizing<String>,
+}
+
+/// The code that lets one device into a network.
+#[derive(Clone)]
+pub(crate) struct ShownCode {
+    /// `kith://join/…`.
+    pub url: Zeroizing<String>,
+    /// From when on it is void.
+    pub expires: Timestamp,
+}
+
+/// The active network.
+///
+/// # Errors
+/// [`Code::NetworkOffline`] without one.
+pub(crate) async fn active(app: &App) -> Result<Network, ApiError> {
+    Ok(app.networks.active().await?.ok_or(NetworkError::NoneActive)?)
+}
+
+/// Where a newcomer to a network finds this node, if that is the network it is on.
+async fn addresses(app: &App, network: NetworkId) -> Vec<String> {
+    if app.mesh.standing().await.network == Some(network) { app.mesh.addresses().await } else { Vec::new() }
+}
+
+/// The code for one device that is told until it is used, taken back, or nearly over, or the network's key changes.
+pub(crate) async fn shown(app: &App, network: &Network) -> Result<ShownCode, ApiError> {
+    let mut kept = app.invitations.0.lock().await;
+    let now = app.clock.now();
+    if let Some(shown) = kept.as_ref().filter(|shown| shown.network == network.id && shown.key_id == network.key_id) {
+        let invites = app.networks.invites(network.id).await?;
+        let open = invites.iter().any(|invite| invite.id == shown.invite && invite.state == InviteState::Open);
+        if open && shown.expires >= now.plus_ms(LEAST_LEFT_MS) {
+            return Ok(ShownCode { url: shown.url.clone(), expires: shown.expires });
+        }
+    }
+    let order = InviteOrder { label: LABEL.to_owned(), addresses: addresses(app, network.id).await, ..InviteOrder::default() };
+    let issued = app.networks.invite(network.id, order).await?;
+    let code = ShownCode { url: Zeroizing::new(issued.url), expires: issued.invite.expires };
+    *kept = Some(Shown {
+        network: network.id,
+        key_id: network.key_id.clone(),
+        invite: issued.invite.id,
+        expires: code.expires,
+        url: code.url.clone(),
+    });
+    Ok(code)
+}
+
+/// Makes the invite that is asked for.
+pub(crate) async fn make(app: &App, network: NetworkId, new: NewInvite) -> Result<NetworkInvite, ApiError> {
+    let invalid = |field: &str, message: &str| ApiError::new(Code::InvalidRequest, message).with_field(field);
+    let role: Role = match new.role.as_deref() {
+        None => Role::Member,
+        Some(role) => role.parse().map_err(|()| invalid("role", "`role` must be `member` or `admin`"))?,
+    };
+    let for_node: Option<NodeId> = match new.for_node.as_deref() {
+        None => None,
+        Some(node) => Some(node.parse().map_err(|_| invalid("for_node", "`for_node` must be a node's id, 12D3Koo…"))?),
+    };
+    let usual = InviteOrder::default();
+    let lifetime_ms = match new.expires_in_s {
+        None => usual.lifetime_ms,
+        // Over its bounds it is refused by the networks, which know them.
+        Some(seconds) => i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000),
+    };
+    let addresses = addresses(app, network).await;
+    let order = InviteOrder { label: new.label, uses: new.uses.unwrap_or(usual.uses), lifetime_ms, role, for_node, addresses };
+    Ok(told(app.networks.invite(network, order).await?))
+}
+
+fn told(issued: Issued) -> NetworkInvite {
+    NetworkInvite { qr_svg: qr_svg(&issued.url), file: issued.file(), url: issued.url, invite: info(issued.invite) }
+}
+
+/// An invite on the wire.
+pub(crate) fn info(invite: Invite) -> InviteInfo {
+    InviteInfo {
+        id: invite.id,
+        label: invite.label,
+        role: invite.role.as_str().to_owned(),
+        for_node: invite.for_node,
+        uses: invite.uses,
+        used: invite.used,
+        state: match invite.state {
+            InviteState::Open => InviteStage::Open,
+            InviteState::Used => InviteStage::Used,
+            InviteState::Revoked => InviteStage::Revoked,
+            InviteState::Expired => InviteStage::Expired,
+        },
+        members: invite.members,
+        created_at_ms: invite.created,
+        expires_at_ms: invite.expires,
+    }
+}
