@@ -5,7 +5,7 @@ use kith_events::Event;
 use serde_json::{Map, Value, json};
 
 /// Events with these first words are recorded.
-const FAMILIES: [&str; 14] = [
+const FAMILIES: [&str; 15] = [
     "access",
     "adapter",
     "audit",
