@@ -72,7 +72,7 @@ impl Link {
         let ticket: BootstrapRequest =
             self.call(Method::POST, "/api/v1/auth/bootstrap-tickets", Some(&serde_json::json!({}))).await?;
         // What stands behind the `#` stays with the window: it is in no request and in no log.
-        Ok(format!("{}{page}#ticket={}", self.url, ticket.ticket))
+        Ok(format!("{}{}", self.url, signed_in(page, &ticket.ticket)))
     }
 
     /// What the node is doing.
@@ -152,6 +152,12 @@ impl Link {
     }
 }
 
+/// A page with the ticket behind its `#`, after whatever else stands there.
+fn signed_in(page: &str, ticket: &str) -> String {
+    let before = if page.contains('#') { '&' } else { '#' };
+    format!("{page}{before}ticket={ticket}")
+}
+
 /// The answer, unless it is a refusal.
 async fn good(answer: Response) -> Result<Response, LinkError> {
     let status = answer.status();
@@ -161,4 +167,15 @@ async fn good(answer: Response) -> Result<Response, LinkError> {
     let body: serde_json::Value = answer.json().await.unwrap_or_default();
     let told = body["error"]["message"].as_str().or_else(|| body["error"].as_str());
     Err(LinkError(told.map_or_else(|| format!("the node answers {status}"), str::to_owned)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ticket_stands_beside_what_a_page_holds_already() {
+        assert_eq!(signed_in("/app/models", "t"), "/app/models#ticket=t");
+        assert_eq!(signed_in("/app/network#join=abc", "t"), "/app/network#join=abc&ticket=t");
+    }
 }

@@ -44,3 +44,6 @@ mod mesh_models;
 mod package;
 #[cfg(target_os = "linux")]
 mod phone;
+
+#[cfg(target_os = "linux")]
+mod netns;

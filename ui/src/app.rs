@@ -78,6 +78,7 @@ fn Shell() -> impl IntoView {
                     <Route path=path!("chat/:id") view=pages::chat::Chat/>
                     <Route path=path!("models") view=pages::models::Models/>
                     <Route path=path!("devices") view=pages::devices::Devices/>
+                    <Route path=path!("network") view=pages::network::Network/>
                     <Route path=path!("activity") view=pages::activity::Activity/>
                     <Route path=path!("api") view=pages::api::Api/>
                     <Route path=path!("settings") view=pages::settings::Settings/>
@@ -85,7 +86,7 @@ fn Shell() -> impl IntoView {
                 </Routes>
             </main>
             <nav class="bottom" aria-label="Main">
-                {Place::ON_A_PHONE.into_iter().map(|place| view! { <Go place/> }).collect_view()}
+                {Place::ON_A_PHONE.into_iter().map(|place| view! { <Go place below=true/> }).collect_view()}
             </nav>
         </div>
         <PaletteDialog/>
@@ -131,13 +132,9 @@ fn Side() -> impl IntoView {
 
 /// A way to a page; marked while it is shown.
 #[component]
-fn Go(place: Place, #[prop(optional)] children: Option<Children>) -> impl IntoView {
+fn Go(place: Place, #[prop(optional)] below: bool, #[prop(optional)] children: Option<Children>) -> impl IntoView {
     let path = use_location().pathname;
-    let here = move || {
-        let path = path.get();
-        let rest = path.strip_prefix("/app").unwrap_or(&path);
-        rest.strip_prefix(place.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let here = move || path.with(|path| place.is_at(path, below));
     view! {
         <A href=format!("/app{}", place.path()) attr:aria-current=move || here().then_some("page")>
             {place.icon().view()}

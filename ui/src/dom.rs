@@ -1,5 +1,6 @@
 //! The browser's own things, each behind one plain function: storage, clipboard, downloads, focus, the address.
 
+use crate::view::fragment;
 use leptos::prelude::*;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -28,14 +29,15 @@ pub fn forget(name: &str) {
     }
 }
 
-/// The value of `name=…` behind the address's `#`, which is then taken off the address and out of the history.
+/// The value of `name=…` behind the address's `#`, which is then taken off the address and out of the history. What else stands there
+/// stays.
 pub fn take_fragment(name: &str) -> Option<String> {
     let location = window().location();
     let hash = location.hash().ok()?;
-    let value = hash.strip_prefix('#')?.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?.to_owned();
-    let path = location.pathname().ok()?;
+    let (value, rest) = fragment::take(&hash, name)?;
+    let (path, search) = (location.pathname().ok()?, location.search().ok()?);
     let history = window().history().ok()?;
-    let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&path));
+    let _ = history.replace_state_with_url(&JsValue::NULL, "", Some(&format!("{path}{search}{rest}")));
     Some(value)
 }
 
@@ -55,6 +57,14 @@ pub fn save(blob: &Blob, name: &str) {
         anchor.click();
     }
     let _ = Url::revoke_object_url(&url);
+}
+
+/// Saves a text as a file of this name.
+pub fn save_text(text: &str, name: &str) {
+    let parts = js_sys::Array::of1(&text.into());
+    if let Ok(blob) = Blob::new_with_str_sequence(&parts) {
+        save(&blob, name);
+    }
 }
 
 /// How long the text is that is pasted or dropped, in UTF-16 units, without copying it.
@@ -88,6 +98,19 @@ pub fn reveal(selector: &str) {
     if tab.left() < seen.left() || tab.right() > seen.right() {
         let by = tab.left() + tab.width() / 2.0 - seen.left() - seen.width() / 2.0;
         row.set_scroll_left(row.scroll_left() + by as i32);
+    }
+}
+
+/// Gives what `selector` finds the focus, and scrolls the page so that it is seen, unless its beginning is.
+pub fn come_to(selector: &str) {
+    let Ok(Some(found)) = document().query_selector(selector) else { return };
+    let Ok(Some(main)) = document().query_selector("main") else { return };
+    let (at, seen) = (found.get_bounding_client_rect().top(), main.get_bounding_client_rect());
+    if at < seen.top() || at > seen.bottom() - seen.height() / 4.0 {
+        found.scroll_into_view_with_bool(true);
+    }
+    if let Ok(found) = found.dyn_into::<web_sys::HtmlElement>() {
+        let _ = found.focus();
     }
 }
 

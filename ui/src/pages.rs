@@ -5,6 +5,7 @@ pub mod api;
 pub mod chat;
 pub mod devices;
 pub mod models;
+pub mod network;
 pub mod settings;
 
 use crate::{icons::Icon, parts::Empty};
@@ -17,6 +18,7 @@ pub enum Place {
     Chat,
     Models,
     Devices,
+    Network,
     Activity,
     Api,
     Settings,
@@ -24,10 +26,11 @@ pub enum Place {
 
 impl Place {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Chat, Self::Models, Self::Devices, Self::Activity, Self::Api, Self::Settings];
+    pub const ALL: [Self; 7] =
+        [Self::Chat, Self::Models, Self::Devices, Self::Network, Self::Activity, Self::Api, Self::Settings];
     /// Those of the bar at the side.
-    pub const AT_THE_SIDE: [Self; 5] = [Self::Chat, Self::Models, Self::Devices, Self::Activity, Self::Api];
-    /// Those of the bar below.
+    pub const AT_THE_SIDE: [Self; 6] = [Self::Chat, Self::Models, Self::Devices, Self::Network, Self::Activity, Self::Api];
+    /// Those of the bar below. Networks are reached from the page of devices there.
     pub const ON_A_PHONE: [Self; 5] = [Self::Chat, Self::Models, Self::Devices, Self::Activity, Self::Settings];
 
     /// What it is called.
@@ -36,6 +39,7 @@ impl Place {
             Self::Chat => "Chat",
             Self::Models => "Models",
             Self::Devices => "Devices",
+            Self::Network => "Network",
             Self::Activity => "Activity",
             Self::Api => "API",
             Self::Settings => "Settings",
@@ -48,10 +52,18 @@ impl Place {
             Self::Chat => "/chat",
             Self::Models => "/models",
             Self::Devices => "/devices",
+            Self::Network => "/network",
             Self::Activity => "/activity",
             Self::Api => "/api",
             Self::Settings => "/settings",
         }
+    }
+
+    /// Whether this is where one is, at this path. In the bar below, `is_below`, devices stand for their network too.
+    pub fn is_at(self, path: &str, is_below: bool) -> bool {
+        let rest = path.strip_prefix("/app").unwrap_or(path);
+        let is_in = |place: Self| rest.strip_prefix(place.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        is_in(self) || (is_below && self == Self::Devices && is_in(Self::Network))
     }
 
     /// Its icon.
@@ -60,6 +72,7 @@ impl Place {
             Self::Chat => Icon::Chat,
             Self::Models => Icon::Cube,
             Self::Devices => Icon::Devices,
+            Self::Network => Icon::Network,
             Self::Activity => Icon::Activity,
             Self::Api => Icon::Api,
             Self::Settings => Icon::Settings,

@@ -122,6 +122,12 @@ fn Opened(palette: Palette) -> impl IntoView {
         icon: Icon::Sliders,
         act: Arc::new(move || palette.keys.set(true)),
     });
+    own.push(Command {
+        name: "Test the speed to a device".to_owned(),
+        hint: "network".to_owned(),
+        icon: Icon::Gauge,
+        act: go("/network?do=speed".to_owned()),
+    });
     if client.is_admin() {
         own.push(Command {
             name: "Pair a phone".to_owned(),
@@ -129,6 +135,17 @@ fn Opened(palette: Palette) -> impl IntoView {
             icon: Icon::Phone,
             act: go("/devices".to_owned()),
         });
+        let networks = [
+            ("Create a network", "create", Icon::Plus),
+            ("Join a network", "join", Icon::Key),
+            ("Invite a device", "invite", Icon::Plus),
+        ];
+        own.extend(networks.map(|(name, word, icon)| Command {
+            name: name.to_owned(),
+            hint: "network".to_owned(),
+            icon,
+            act: go(format!("/network?do={word}")),
+        }));
         let get = go("/models?tab=get".to_owned());
         own.push(Command { name: "Get a model".to_owned(), hint: String::new(), icon: Icon::Download, act: get });
     }

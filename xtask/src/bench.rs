@@ -4,6 +4,7 @@ mod conformance;
 mod inference;
 mod machine;
 mod median;
+mod mesh;
 mod reads;
 mod schema;
 mod window;
@@ -16,7 +17,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths::Paths;
 
-const NAMES: [&str; 5] = ["inference", "reads", "schema", "conformance", "window"];
+const NAMES: [&str; 6] = ["inference", "reads", "schema", "conformance", "window", "mesh"];
 
 /// Runs the bench named first; `--write` after it keeps the figures.
 pub fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
@@ -31,6 +32,7 @@ pub fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
         "schema" => schema::measure(paths)?,
         "conformance" => conformance::measure(paths)?,
         "window" => window::measure(paths)?,
+        "mesh" => mesh::measure(paths)?,
         other => bail!("there is no bench {other:?}; there are: {}", NAMES.join(", ")),
     };
     println!("{report}");

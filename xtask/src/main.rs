@@ -41,7 +41,8 @@ cargo xtask COMMAND
                             reads        cheap reads at 500 requests a second
                             schema       200 answers by JSON Schema, checked
                             conformance  made-up requests against the OpenAPI document
-                            window       how soon the window is there, and what it costs hidden";
+                            window       how soon the window is there, and what it costs hidden
+                            mesh         a gigabyte between two nodes, beside other programs";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

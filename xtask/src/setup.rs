@@ -48,10 +48,16 @@ pub fn web_assembly() -> Result<()> {
     installer::Installer::here().install(&[installer::Need::WebAssembly])
 }
 
+/// What transfers are measured beside.
+pub fn transfers() {
+    tools::install_transfers();
+}
+
 /// What building, running and testing needs.
 pub fn everything(paths: &Paths) -> Result<Ready> {
     tools::install_missing(&tools::Scope { python: !python::has_clients(paths), lints: true })?;
     tools::install_browsers();
+    tools::install_networks();
     nextest::install_missing()?;
     let python = python::with_clients(paths)?;
     let javascript = javascript::with_clients(paths)?;

@@ -62,13 +62,15 @@ impl Envelopes {
         if senders.len() >= MAX_SENDERS {
             senders.retain(|_, (begun, _)| begun.plus_ms(WINDOW_MS) > now);
         }
-        let full = senders.len() >= MAX_SENDERS && !senders.contains_key(sender);
+        if senders.len() >= MAX_SENDERS && !senders.contains_key(sender) {
+            return false;
+        }
         let (begun, count) = senders.entry(sender.clone()).or_insert((now, 0));
         if begun.plus_ms(WINDOW_MS) <= now {
             (*begun, *count) = (now, 0);
         }
         *count += 1;
-        *count <= MAX_IN_WINDOW && !full
+        *count <= MAX_IN_WINDOW
     }
 
     fn keep(&self, sender: NodeId, summary: CoordinatorCapabilities, now: Timestamp) {

@@ -37,11 +37,11 @@ mod leash;
 
 pub mod documents;
 
-pub mod mesh;
 mod envelopes;
 mod invitations;
-mod network_error;
+pub mod mesh;
 mod neighbours;
+mod network_error;
 mod qr;
 mod registered;
 mod seen;

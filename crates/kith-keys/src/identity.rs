@@ -55,11 +55,6 @@ impl Identity {
         &self.node_id
     }
 
-    /// The seed of the key, for the one other place that must prove to be this node: the transport of the mesh.
-    pub fn mesh_seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.key.to_bytes())
-    }
-
     /// The Ed25519 signature of `message`; the same every time.
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
         self.key.sign(message).to_bytes()

@@ -63,7 +63,7 @@ pub struct Certificate {
     pub role: Role,
     /// What the member is called.
     pub name: String,
-    /// When it was signed, by the signer's clock; only tells the later one of two for the same member.
+    /// When it was signed, by the signer's clock, and after every earlier one for the same member that the signer knows.
     pub issued_ms: Timestamp,
     /// Tells certificates apart: 16 hexadecimal digits.
     pub serial: String,

@@ -108,12 +108,15 @@ impl Networks {
         name: &str,
         role: Role,
     ) -> Result<(Certificate, Chain), NetworkError> {
+        // Later than the one before whatever the clocks say, or the new one would be taken for the older.
+        let known = view.members.iter().find(|row| row.node == node.as_str());
+        let now = self.clock.now();
         let certificate = Certificate {
             network: view.id,
             member: node.clone(),
             role,
             name: name.to_owned(),
-            issued_ms: self.clock.now(),
+            issued_ms: known.map_or(now, |known| now.max(known.issued.plus_ms(1))),
             serial: Certificate::serial(self.entropy.as_ref())?,
             epoch: view.row.epoch,
             by: self.identity.node_id().clone(),

@@ -42,6 +42,8 @@ const ADMISSION: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(50);
 /// Changes that wait to be carried out; the same one twice is one.
 const CHANGES: usize = 16;
+/// The pause between two looks for what is over.
+const SWEEP: Duration = Duration::from_secs(60 * 60);
 /// How long a new key is handed on under the old one before this node goes over to it.
 const HAND_ON: Duration = Duration::from_millis(500);
 
@@ -83,6 +85,8 @@ enum Change {
     Removed(Vec<NodeId>),
     /// This node is a member no longer.
     Out,
+    /// Somebody who was shut out has the key: an admin changes it again.
+    RotateAgain,
 }
 
 /// Where ports tell what changed.
@@ -108,6 +112,9 @@ impl Changes {
     fn rotation(&self, applied: &Applied) {
         if !applied.removed.is_empty() {
             self.tell(Change::Removed(applied.removed.clone()));
+        }
+        if applied.rotate_again {
+            self.tell(Change::RotateAgain);
         }
         if applied.out {
             self.tell(Change::Out);
@@ -156,6 +163,8 @@ impl MeshHost {
             itself: itself.clone(),
         });
         tokio::spawn(Self::follow_changes(Arc::downgrade(&host), waiting, host.parts.stop.clone()));
+        let sweeping = Self::sweep(Arc::downgrade(&host.parts.networks));
+        tokio::spawn(host.parts.stop.clone().run_until_cancelled_owned(sweeping));
         host
     }
 
@@ -205,7 +214,7 @@ impl MeshHost {
         let key = keys.into_iter().find(|key| key.purpose == KeyPurpose::Current);
         let key = key.ok_or_else(|| MeshError::Start("the network's key is not known".to_owned()))?;
         let mut config = kith_mesh::MeshConfig::new(
-            NodeSeed::new(*parts.identity.mesh_seed()),
+            NodeSeed::new(*parts.identity.seed()),
             NetworkKey::new(*key.psk.as_bytes()),
             network.id.to_string(),
         );
@@ -266,6 +275,18 @@ impl MeshHost {
         }
     }
 
+    /// Forgets keys, invites and records whose time is over.
+    async fn sweep(networks: Weak<Networks>) {
+        loop {
+            let Some(networks) = networks.upgrade() else { return };
+            if let Err(error) = networks.sweep().await {
+                tracing::warn!(%error, "what is over in the networks could not be forgotten");
+            }
+            drop(networks);
+            tokio::time::sleep(SWEEP).await;
+        }
+    }
+
     async fn follow_changes(host: Weak<Self>, mut waiting: mpsc::Receiver<Change>, stop: CancellationToken) {
         while let Some(Some(change)) = stop.run_until_cancelled(waiting.recv()).await {
             let Some(this) = host.upgrade() else { return };
@@ -285,6 +306,13 @@ impl MeshHost {
                         mesh.forget(&node).await;
                         mesh.disconnect(&node).await;
                     }
+                }
+                Ok(())
+            }
+            Change::RotateAgain => {
+                let (_, network) = self.mesh().await?;
+                if self.parts.networks.network(network).await?.membership == Membership::Admin {
+                    self.rotate(network).await?;
                 }
                 Ok(())
             }

@@ -28,6 +28,6 @@ pub use tables::{
     profile::ProfileRow,
     providers::ProviderRow,
     responses::{ResponseEnd, ResponseHead, ResponseRow},
-    uploads::UploadRow,
     speed_tests::SpeedTestRow,
+    uploads::UploadRow,
 };

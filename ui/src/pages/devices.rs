@@ -1,6 +1,7 @@
-//! This node, the devices paired with it, and how another one is paired.
+//! This node, the devices paired with it, how another one is paired, and the nodes of the network.
 
 mod list;
+mod network;
 mod pairing;
 mod rename;
 mod sharing;
@@ -129,6 +130,7 @@ pub fn Devices() -> impl IntoView {
                     <div class="split" class:pairing=move || pairing.is_shown()>
                         <div>
                             <list::List known/>
+                            <network::InNetwork/>
                             <sharing::Sharing known/>
                         </div>
                         <Show when=move || pairing.is_shown()><pairing::Panel pairing/></Show>

@@ -32,6 +32,8 @@ pub struct PlotData {
     pub first_ms: i64,
     /// The time between two values.
     pub step_ms: i64,
+    /// When each value was, where they are not evenly spread in time; empty where they are.
+    pub times: Vec<i64>,
     /// The upper edge; a round one above the largest value without it.
     pub top: Option<f64>,
     /// A value as people read it.
@@ -41,7 +43,8 @@ pub struct PlotData {
 // How values are told does not change with what is drawn, and functions cannot be compared.
 impl PartialEq for PlotData {
     fn eq(&self, other: &Self) -> bool {
-        (&self.lines, self.first_ms, self.step_ms, self.top) == (&other.lines, other.first_ms, other.step_ms, other.top)
+        (&self.lines, self.first_ms, self.step_ms, &self.times, self.top)
+            == (&other.lines, other.first_ms, other.step_ms, &other.times, other.top)
     }
 }
 
@@ -62,7 +65,13 @@ impl PlotData {
     }
 
     fn start(&self, at: usize) -> i64 {
-        self.first_ms + i64::try_from(at).unwrap_or(0) * self.step_ms
+        self.times.get(at).copied().unwrap_or(self.first_ms + i64::try_from(at).unwrap_or(0) * self.step_ms)
+    }
+
+    /// When a step was, as near as need be: those of one day by the clock.
+    fn clock(&self, at: usize) -> String {
+        let (start, offset) = (self.start(at), dom::utc_offset_minutes());
+        if self.times.is_empty() { format::clock(start, offset) } else { format::when(start, dom::now_ms(), offset) }
     }
 
     fn value(&self, line: usize, at: usize) -> Option<f64> {
@@ -71,7 +80,7 @@ impl PlotData {
 
     /// What one step holds, in words.
     fn read(&self, at: usize) -> String {
-        let clock = format::clock(self.start(at), dom::utc_offset_minutes());
+        let clock = self.clock(at);
         let values = self.lines.iter().enumerate().map(|(line, one)| {
             let value = self.value(line, at).map_or_else(|| "not measured".to_owned(), self.told);
             format!("{} {value}", one.name)
@@ -125,7 +134,7 @@ pub fn Plot(
             data.lines.iter().enumerate().map(entry).collect_view()
         })
     };
-    let clock = move || read().map(|at| format::clock(data.with(|data| data.start(at)), dom::utc_offset_minutes()));
+    let clock = move || read().map(|at| data.with(|data| data.clock(at)));
     let drawn = move || {
         data.with(|data| {
             let top = data.upper();
@@ -150,16 +159,18 @@ pub fn Plot(
         })
     };
     let marks = move || {
-        let offset = dom::utc_offset_minutes();
         data.with(|data| {
-            (0..MARKS)
+            // Few values have no more marks than there are of them.
+            let shown = if data.times.is_empty() { MARKS } else { MARKS.min(last()) };
+            (0..shown)
                 .map(|mark| {
-                    let at = last() * mark / MARKS;
-                    view! { <span>{format::clock(data.start(at), offset)}</span> }
+                    let at = last() * mark / shown;
+                    view! { <span>{data.clock(at)}</span> }
                 })
                 .collect_view()
         })
     };
+    let end = move || data.with(|data| if data.times.is_empty() { "now" } else { "last" });
     view! {
         <figure class="panel graph">
             <figcaption class="legend num">
@@ -191,7 +202,7 @@ pub fn Plot(
                 </svg>
                 {move || data.with(PlotData::is_empty).then(|| view! { <span class="none">"Nothing was measured yet"</span> })}
             </div>
-            <div class="axis num" aria-hidden="true">{marks}<span>"now"</span></div>
+            <div class="axis num" aria-hidden="true">{marks}<span>{end}</span></div>
         </figure>
     }
 }

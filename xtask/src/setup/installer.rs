@@ -18,6 +18,10 @@ pub enum Need {
     Window,
     /// What drives the app's window and a browser in tests, and a display for them that needs no screen.
     Browsers,
+    /// What tests make machines, switches and routers of, and wrong clocks.
+    Networks,
+    /// What transfers are measured beside.
+    Transfers,
     /// Python 3 with `venv`.
     Python,
     /// The `rustfmt` and `clippy` components.
@@ -90,6 +94,8 @@ impl Installer {
                 "fonts-dejavu-core",
                 "libarchive-tools",
             ],
+            (Need::Networks, Self::Apt) => &["iproute2", "nftables", "iperf3", "faketime"],
+            (Need::Transfers, Self::Apt) => &["rclone", "syncthing"],
             (Need::Python, Self::Apt) => &["python3", "python3-venv"],
             (Need::Python, Self::Dnf | Self::Zypper | Self::Apk) => &["python3"],
             (Need::Python, Self::Pacman) => &["python"],
@@ -99,7 +105,7 @@ impl Installer {
             // Apple's compilers come with the command line tools; the Rust components with rustup.
             (Need::Compilers, Self::Brew)
             | (Need::Window, Self::Brew | Self::Winget)
-            | (Need::RustComponents | Need::WebAssembly | Need::Browsers, _)
+            | (Need::RustComponents | Need::WebAssembly | Need::Browsers | Need::Networks | Need::Transfers, _)
             | (_, Self::Unknown) => &[],
         }
     }

@@ -1,6 +1,7 @@
 //! Looks for the compilers, Python and the Rust components, and has the missing ones installed in one go.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -34,18 +35,39 @@ pub fn install_missing(scope: &Scope) -> Result<()> {
 
 /// What drives the window and a browser in tests. Without it those tests say so and pass, except where CI is set.
 pub fn install_browsers() {
-    let missing = || BROWSERS.iter().find(|program| process::on_path(program).is_none());
+    install_optional(Need::Browsers, &BROWSERS, "tests of the window need");
+}
+
+/// What networks are made of in tests. Without it those tests say so and pass, except where CI is set.
+pub fn install_networks() {
+    install_optional(Need::Networks, &NETWORKS, "tests of networks need");
+}
+
+/// What transfers are measured beside; what is missing is left out of the figures.
+pub fn install_transfers() {
+    install_optional(Need::Transfers, &TRANSFERS, "would be measured beside");
+}
+
+fn install_optional(need: Need, programs: &[&str], use_of_it: &str) {
+    let missing = || programs.iter().find(|program| !is_here(program));
     if env::consts::OS != "linux" || missing().is_none() {
         return;
     }
-    let installed = Installer::here().install(&[Need::Browsers]);
+    let installed = Installer::here().install(&[need]);
     if let Some(program) = missing() {
         let reason = installed.err().map(|error| format!(": {error:#}")).unwrap_or_default();
-        eprintln!("going on without {program}, which tests of the window need{reason}");
+        eprintln!("going on without {program}, which {use_of_it}{reason}");
     }
 }
 
+/// Also where people who are not the superuser do not look.
+fn is_here(program: &str) -> bool {
+    process::on_path(program).is_some() || ["/usr/sbin", "/sbin"].iter().any(|folder| Path::new(folder).join(program).is_file())
+}
+
 const BROWSERS: [&str; 6] = ["chromium", "chromedriver", "WebKitWebDriver", "Xvfb", "dbus-run-session", "bsdtar"];
+const NETWORKS: [&str; 5] = ["ip", "tc", "nft", "iperf3", "faketime"];
+const TRANSFERS: [&str; 2] = ["rclone", "syncthing"];
 
 fn missing(scope: &Scope) -> Vec<Need> {
     let mut missing = Vec::new();

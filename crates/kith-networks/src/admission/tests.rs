@@ -203,6 +203,8 @@ async fn a_promoted_member_learns_of_it_when_it_next_meets_an_admin() {
     let ann = Node::new().await;
     let id = ann.found().await;
     let bob = guest(&ann, id, Role::Member, "Bob").await;
+    // A clock that went back does not make the new certificate the older one.
+    ann.clock.forward(-600_000);
     ann.networks.promote(id, bob.id()).await.unwrap();
     ann.networks.promote(id, bob.id()).await.unwrap();
     assert_eq!(ann.told("network.member_promoted"), 1);
@@ -236,4 +238,14 @@ async fn a_node_without_an_active_network_shows_nothing_and_judges_nobody() {
     assert_eq!(code(ann.judge(&bob).await), RefusalCode::Unavailable);
     let admitted = ann.networks.admitted(bob.id(), &Welcome::default().encode()).await;
     assert!(matches!(admitted, Err(NetworkError::NoneActive)));
+}
+
+#[test]
+fn what_the_mesh_asks_may_be_asked_from_any_thread() {
+    fn sent<T: Send>(_: fn(&'static Networks, &'static NodeId, &'static [u8]) -> T) {}
+    sent(|networks, peer, _| networks.hello(peer));
+    sent(|networks, peer, bytes| networks.judge(peer, bytes, KeyPurpose::Current));
+    sent(|networks, peer, bytes| networks.admitted(peer, bytes));
+    sent(|networks, peer, bytes| networks.apply_rotation(peer, bytes));
+    sent(|networks, peer, bytes| networks.hear(peer, bytes));
 }

@@ -1,6 +1,6 @@
 //! What is asked for and told when a network changes hands: invites, members, keys, and how this node is reached.
 
-use super::{InviteInfo, KeyRotated, LinkPath, MemberInfo};
+use super::{KeyRotated, LinkPath, MemberInfo};
 use kith_types::Timestamp;
 use serde::{Deserialize, Serialize};
 

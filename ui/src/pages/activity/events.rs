@@ -89,6 +89,7 @@ fn row(line: Told, now: i64, offset: i64) -> impl IntoView {
         About::Model => Icon::Cube,
         About::Access => Icon::Key,
         About::Device => Icon::Phone,
+        About::Network => Icon::Network,
         About::Setting => Icon::Sliders,
         About::Node => Icon::Activity,
     };

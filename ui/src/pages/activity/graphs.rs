@@ -107,7 +107,7 @@ fn read(client: &Client, history: RwSignal<History>, now: RwSignal<i64>) {
 }
 
 fn data(steps: Steps, lines: [PlotLine; 2], told: fn(f64) -> String, top: Option<f64>) -> PlotData {
-    PlotData { lines: lines.into(), first_ms: steps.first_ms, step_ms: steps.step_ms, top, told }
+    PlotData { lines: lines.into(), first_ms: steps.first_ms, step_ms: steps.step_ms, times: Vec::new(), top, told }
 }
 
 fn counted(name: &'static str, values: Vec<Option<f64>>) -> PlotLine {

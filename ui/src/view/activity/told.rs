@@ -1,5 +1,7 @@
 //! Events in plain words. What says nothing to a person is left out, and the same thing many times over is told once.
 
+mod network;
+
 use crate::view::{format, words};
 use serde_json::Value;
 
@@ -25,6 +27,8 @@ pub enum About {
     Access,
     /// Paired devices.
     Device,
+    /// Private networks.
+    Network,
     /// Settings.
     Setting,
     /// The node itself.
@@ -88,6 +92,10 @@ fn are_alike(one: &Happened, other: &Happened) -> bool {
 fn line(event: &Happened, group: &[&Happened]) -> Option<Told> {
     use About::{Access, Device, Model, Node, Prompt, Setting};
     use Tone::{Bad, Plain, Warning};
+    if event.kind.starts_with("network.") {
+        let (tone, text, detail) = network::line(&event.kind, &event.data)?;
+        return Some(Told { at_ms: event.at_ms, about: About::Network, tone, text, detail });
+    }
     let text = |name: &str| event.data.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| event.data.get(name).and_then(Value::as_u64);
     let model = || if text("model").is_empty() { "A model" } else { text("model") };
