@@ -39,6 +39,7 @@ mod browser;
 mod desktop;
 mod documents;
 mod mesh;
+mod mesh_models;
 #[cfg(target_os = "linux")]
 mod package;
 #[cfg(target_os = "linux")]

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 /// A node that looks for nobody by itself and listens on this machine alone.
-const ALONE: &str = "[mesh]\nbind = [\"127.0.0.1\"]\nport = 0\ndiscovery = false\nupnp = false\n";
+pub const ALONE: &str = "[mesh]\nbind = [\"127.0.0.1\"]\nport = 0\ndiscovery = false\nupnp = false\n";
 
-fn engine() -> ScriptedEngine {
+pub fn engine() -> ScriptedEngine {
     ScriptedEngine::new(|_| Ok("yes".to_owned()))
 }
 
@@ -23,7 +23,7 @@ async fn node_at_a_port() -> TestNode {
     TestNode::with(&ALONE.replace("port = 0", &format!("port = {port}")), engine()).await
 }
 
-async fn ask(node: &TestNode, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+pub async fn ask(node: &TestNode, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
     let mut request = node.as_admin(method, path);
     if let Some(body) = body {
         request = request.json(&body);
@@ -32,28 +32,28 @@ async fn ask(node: &TestNode, method: Method, path: &str, body: Option<Value>) -
     (answer.status(), answer.json().await.unwrap_or_default())
 }
 
-async fn good(node: &TestNode, method: Method, path: &str, body: Option<Value>) -> Value {
+pub async fn good(node: &TestNode, method: Method, path: &str, body: Option<Value>) -> Value {
     let (status, answer) = ask(node, method.clone(), path, body).await;
     assert!(status.is_success(), "{method} {path}: {status} {answer}");
     answer
 }
 
 /// Founds a network and goes onto it. Its id.
-async fn found(node: &TestNode) -> String {
+pub async fn found(node: &TestNode) -> String {
     let made = good(node, Method::POST, "/api/v1/networks/create", Some(json!({"name": "Home", "connect": true}))).await;
     made["id"].as_str().unwrap().to_owned()
 }
 
-async fn invite(node: &TestNode, network: &str, wishes: &str) -> Value {
+pub async fn invite(node: &TestNode, network: &str, wishes: &str) -> Value {
     good(node, Method::GET, &format!("/api/v1/networks/{network}/invite{wishes}"), None).await
 }
 
-async fn join(node: &TestNode, url: &Value) -> (StatusCode, Value) {
+pub async fn join(node: &TestNode, url: &Value) -> (StatusCode, Value) {
     ask(node, Method::POST, "/api/v1/networks", Some(json!({"url": url, "connect": true}))).await
 }
 
 /// The peers that a node is connected to.
-async fn peers(node: &TestNode) -> Vec<String> {
+pub async fn peers(node: &TestNode) -> Vec<String> {
     let list = good(node, Method::GET, "/api/v1/nodes", None).await;
     let nodes = list["nodes"].as_array().unwrap().iter();
     nodes
@@ -84,7 +84,7 @@ async fn told(node: &TestNode, kind: &str) -> Value {
     tokio::time::timeout(SOON, search).await.unwrap()
 }
 
-async fn until(what: &str, patience: Duration, mut there: impl AsyncFnMut() -> bool) -> Duration {
+pub async fn until(what: &str, patience: Duration, mut there: impl AsyncFnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !there().await {
         assert!(begun.elapsed() < patience, "waited in vain until {what}");
@@ -93,7 +93,7 @@ async fn until(what: &str, patience: Duration, mut there: impl AsyncFnMut() -> b
     begun.elapsed()
 }
 
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_device_joins_by_invite_and_both_know_each_other() {

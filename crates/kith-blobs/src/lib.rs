@@ -1,6 +1,7 @@
 //! Content-addressed bytes on disk: written once, verified, collected when nobody names them. Knows nothing of what the bytes mean.
 
 mod blobs;
+mod came;
 mod check;
 mod collect;
 mod error;
@@ -20,6 +21,7 @@ mod trees;
 pub mod wire;
 
 pub use blobs::{Blobs, Collected, Put};
+pub use came::Came;
 pub use error::BlobError;
 pub use names::read_names;
 pub use partial::Partial;

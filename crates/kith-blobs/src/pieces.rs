@@ -223,6 +223,12 @@ impl Claim {
         Paths::of(&self.blobs.fetching(), &self.root).read(&self.root)
     }
 
+    /// Removes what is there of it. Blocks.
+    pub fn clear(self) -> io::Result<()> {
+        let paths = Paths::of(&self.blobs.fetching(), &self.root);
+        if paths.folder.exists() { paths.clear() } else { Ok(()) }
+    }
+
     /// Opens the pieces of the blob, whose size is proven. Blocks.
     pub fn open(self, size: u64) -> Result<Pieces, BlobError> {
         let folder = self.blobs.fetching();

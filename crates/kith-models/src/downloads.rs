@@ -6,6 +6,7 @@
 mod fetch;
 mod folder;
 mod item;
+mod near;
 mod plan;
 mod push;
 mod queue;
@@ -22,6 +23,7 @@ pub use shards::Shards;
 use crate::{
     Library, SourceError,
     hub::{Hub, base_url},
+    neighbours::Neighbours,
     reference::Reference,
     registry::Registry,
     web::Web,
@@ -115,6 +117,8 @@ pub struct DownloadsParts {
     pub blobs: Blobs,
     /// Where they come from.
     pub sources: Sources,
+    /// Who is asked before.
+    pub neighbours: Arc<dyn Neighbours>,
     /// Limits.
     pub bounds: Bounds,
     /// The clock.
@@ -136,6 +140,7 @@ pub(crate) struct Inner {
     blobs: Blobs,
     hub: Hub,
     registry: Registry,
+    neighbours: Arc<dyn Neighbours>,
     bounds: Bounds,
     clock: Arc<dyn Clock>,
     events: Events,
@@ -166,6 +171,7 @@ impl Downloads {
                 blobs: parts.blobs,
                 hub,
                 registry,
+                neighbours: parts.neighbours,
                 bounds: parts.bounds,
                 clock: parts.clock,
                 events: parts.events,
@@ -186,7 +192,7 @@ impl Downloads {
         &self.inner.hub
     }
 
-    /// Fetches a model, or follows the fetching of it that is under way. When nobody follows any more it is cancelled, unless it
+    /// Fetches a model from neighbours who have it under this name, or else from where the name leads; or follows the fetching of it that is under way. When nobody follows any more it is cancelled, unless it
     /// was asked for with [`Downloads::start`]. `insecure` allows plain HTTP to other machines.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod message;
 mod model;
 pub mod modelfile;
 mod nearest;
+mod neighbours;
 pub mod quantize;
 mod reference;
 pub mod registry;
@@ -30,6 +31,7 @@ pub use kith_blobs::Collected;
 pub use library::{Cleaned, InUse, Library, NobodyUses, Policy, Pruned, Removed, Space};
 pub use message::{Message, Speaker};
 pub use model::{Metadata, Model, Overrides, Tensor};
+pub use neighbours::{Asked, Neighbours, NoNeighbour, NoNeighbours, Step, Tell, Told};
 pub use reference::{Choice, Place, Reference};
 pub use source_error::SourceError;
 

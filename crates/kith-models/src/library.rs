@@ -11,6 +11,7 @@ mod find;
 mod folder;
 mod policy;
 mod port;
+mod shared;
 
 pub use bytes::Space;
 pub(crate) use bytes::Turn;

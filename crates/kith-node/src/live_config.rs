@@ -4,6 +4,7 @@
 use crate::{
     config::{self, Config, ConfigError, File},
     edit,
+    mesh::Limits,
     schedule::Allowance,
     settings::{self, SETTINGS},
 };
@@ -41,6 +42,8 @@ pub(crate) struct Reach {
     pub events: Events,
     /// The clock, for quiet hours.
     pub clock: Arc<dyn Clock>,
+    /// Limits of what moves to and from members of the network.
+    pub limits: Limits,
 }
 
 struct State {
@@ -126,6 +129,7 @@ impl LiveConfig {
         let applied: Vec<String> = changed.map(|known| known.key.to_owned()).collect();
         self.reach.access.set_limits(config.limits);
         self.reach.access.set_require_key(config.require_key);
+        self.reach.limits.set(&config.mesh);
         if self.reach.inference.bounds() != config.inference {
             self.reach.inference.set_bounds(config.inference);
         }

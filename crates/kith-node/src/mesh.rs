@@ -1,6 +1,10 @@
 //! The node on its private network: the mesh is started when a network is connected and ends with it, and what happens there is told.
 
+mod blobs;
 mod config;
+mod limits;
+mod models;
+mod neighbours;
 mod ports;
 mod protocols;
 mod speed;
@@ -9,15 +13,19 @@ mod traffic;
 
 pub use config::MeshConfig;
 pub(crate) use config::MeshTable;
+pub(crate) use limits::{Limits, giving};
+pub(crate) use neighbours::MeshNeighbours;
 pub(crate) use talk::About;
 
 use async_trait::async_trait;
 use kith_api::mesh::{Mesh as MeshPort, MeshError, Peer, PeerPath, Reach, Speed, Standing, Throughput};
+use kith_blobs::{Blobs, Gate};
 use kith_events::Events;
 use kith_keys::Identity;
 use kith_mesh::{
     Address, Mesh, NetworkKey, NodeSeed, Path, PortMapping, Ports, ReachStatus, StartError, bounds::MAX_RETIRED_KEYS,
 };
+use kith_models::Library;
 use kith_networks::{Applied, KeyPurpose, Membership, Network, NetworkError, NetworkId, Networks};
 use kith_store::Store;
 use kith_types::{Clock, NodeId};
@@ -50,6 +58,12 @@ pub(crate) struct MeshParts {
     pub clock: Arc<dyn Clock>,
     pub config: MeshConfig,
     pub about: Arc<dyn About>,
+    /// What members are given of.
+    pub blobs: Blobs,
+    pub library: Arc<Library>,
+    pub limits: Limits,
+    /// Whether they are given anything now.
+    pub giving: Gate,
     /// Ends with the node.
     pub stop: CancellationToken,
 }
@@ -125,6 +139,7 @@ pub(crate) struct MeshHost {
     testing: Semaphore,
     /// And of those it is asked for.
     tested: Arc<Semaphore>,
+    sharing: Arc<blobs::Sharing>,
     itself: Weak<Self>,
 }
 
@@ -132,6 +147,11 @@ impl MeshHost {
     /// The mesh; nothing is connected yet.
     pub fn new(parts: MeshParts) -> Arc<Self> {
         let (changes, waiting) = mpsc::channel(CHANGES);
+        let MeshParts { blobs, library, limits, giving, events, stop, .. } = &parts;
+        let sharing =
+            blobs::Sharing::new(blobs.clone(), Arc::clone(library), limits, Arc::clone(giving), events.clone());
+        let noting = blobs::Sharing::note(Arc::clone(library), blobs.clone());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(noting));
         let host = Arc::new_cyclic(|itself| Self {
             parts,
             changes: Changes(changes),
@@ -141,6 +161,7 @@ impl MeshHost {
             traffic: Traffic::default(),
             testing: Semaphore::new(1),
             tested: Arc::new(Semaphore::new(1)),
+            sharing,
             itself: itself.clone(),
         });
         tokio::spawn(Self::follow_changes(Arc::downgrade(&host), waiting, host.parts.stop.clone()));
@@ -220,7 +241,7 @@ impl MeshHost {
             cache: Arc::new(Remembered { store: parts.store.clone(), network: network.id }),
             clock: Arc::clone(&parts.clock),
         };
-        let router = || protocols::router(parts, &self.changes, &self.tested, network.id);
+        let router = || protocols::router(parts, &self.changes, &self.tested, &self.sharing, network.id);
         let started = match Mesh::start(config.clone(), router()?, ports.clone()).await {
             Err(StartError::Listen { address, reason }) if !parts.config.port_is_set => {
                 tracing::warn!(%address, reason, "the usual port is taken; taking another");

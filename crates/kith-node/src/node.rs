@@ -4,7 +4,7 @@ use crate::{
     config::{Config, ConfigError},
     lan::{self, LanParts},
     live_config::{LiveConfig, Reach},
-    mesh::{MeshHost, MeshParts},
+    mesh::{Limits, MeshHost, MeshNeighbours, MeshParts, giving},
     ports::{AboutNode, InferenceHolds, LibraryCatalogue},
     probe::NodeProbe,
     provider_keys::SealedKeys,
@@ -269,11 +269,14 @@ impl Node {
         .with_process_token(&admin_token)
         .with_events(events.clone());
 
+        let limits = Limits::new(&config.mesh);
+        let neighbours = Arc::new(MeshNeighbours::new(blobs.clone(), events.clone(), limits.clone()));
         let random = Arc::clone(&entropy);
         let downloads = Downloads::new(DownloadsParts {
             library: Arc::clone(&library),
-            blobs,
+            blobs: blobs.clone(),
             sources: config.sources.clone(),
+            neighbours: Arc::<MeshNeighbours>::clone(&neighbours),
             bounds: Bounds::default(),
             clock: Arc::clone(&clock),
             events: events.clone(),
@@ -322,6 +325,7 @@ impl Node {
             inference: Arc::clone(&inference),
             events: events.clone(),
             clock: Arc::clone(&clock),
+            limits: limits.clone(),
         };
         let live = LiveConfig::new(config.clone(), reach);
         let lan_parts = LanParts {
@@ -348,8 +352,13 @@ impl Node {
             clock: Arc::clone(&clock),
             config: config.mesh.clone(),
             about: Arc::new(AboutNode { library: Arc::clone(&library) }),
+            blobs,
+            library: Arc::clone(&library),
+            limits,
+            giving: giving(Arc::clone(&live), store.clone(), &events, stop.clone()),
             stop: stop.clone(),
         });
+        neighbours.attach(&mesh);
         let (lan, lan_task) = lan::lan(&config, lan_parts);
         let app = App::new(AppParts {
             access,

@@ -91,6 +91,8 @@ pub(crate) const SETTINGS: &[Known] = &[
     known("mesh.upnp", &[], false, |c| json!(c.mesh.upnp)),
     known("mesh.relay", &[], false, |c| json!(c.mesh.relay)),
     known("mesh.region", &[], false, |c| json!(c.mesh.region)),
+    known("mesh.upload_kib_s", &[], true, |c| json!(c.mesh.upload_kib_s)),
+    known("mesh.download_kib_s", &[], true, |c| json!(c.mesh.download_kib_s)),
 ];
 
 impl Known {

@@ -3,6 +3,7 @@
 use super::{
     Inner,
     item::{Phase, Progress},
+    near::{Begun, begin},
     plan::Wanted,
     range::range,
     retry::Tries,
@@ -12,12 +13,16 @@ use crate::{
     hub::linked_digest,
     web::{self, host_of},
 };
-use kith_blobs::{BlobError, Partial, Put, Room};
+use kith_blobs::{BlobError, Came, Partial, Put, Room};
 use kith_types::Sha256;
 use reqwest::{Response, StatusCode, header};
 
 /// The number of a model's only large file among an item's files.
 pub const FILE: usize = 0;
+/// What neighbours gave is passed over, and fetched again with what is around it, if it is less: a request costs more.
+const WORTH: u64 = 4 << 20;
+/// Bytes of what neighbours gave that are taken over at once.
+const CHUNK: usize = 1 << 20;
 
 /// What one file's attempts have in common.
 struct Attempts<'a> {
@@ -35,12 +40,27 @@ struct Attempts<'a> {
     continued: bool,
     /// Bytes that came, over all attempts.
     came: u64,
+    /// What neighbours gave of it.
+    near: Option<Came>,
 }
 
-/// Fetches the file, for which there is `room`, and verifies it. `place` is its number among the item's files.
+/// Room on the disk for what is still to come of a file.
+pub async fn room(inner: &Inner, wanted: &Wanted) -> Result<Room, SourceError> {
+    let needed = wanted.size.saturating_sub(inner.blobs.partial_size(&wanted.partial).await);
+    Ok(inner.blobs.reserve(needed, inner.bounds.reserve).await?)
+}
+
+/// Fetches the file, for which there is `room`, and verifies it: from neighbours, and what they do not give from its origin. `place`
+/// is its number among the item's files.
 pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted, room: Room, place: usize) -> Result<Put, SourceError> {
+    let (room, near) = match begin(inner, progress, wanted, room, place).await? {
+        Begun::Whole(put) => return Ok(put),
+        Begun::Rest(room, near) => (room, near),
+    };
+    let (root, near) = near.unzip();
+    progress.phase(Phase::Moving);
     let expect = wanted.expect;
-    let mut attempts = Attempts { inner, progress, wanted, room, expect, place, etag: None, continued: false, came: 0 };
+    let mut attempts = Attempts { inner, progress, wanted, room, expect, place, etag: None, continued: false, came: 0, near };
     let (mut tries, mut afresh) = (Tries::default(), false);
     loop {
         let before = attempts.came;
@@ -50,6 +70,7 @@ pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted, room: Ro
                 tracing::warn!(label = wanted.label, "the pieces of a download do not fit together; it begins again");
                 afresh = true;
                 attempts.etag = None;
+                attempts.near = None;
             }
             Err(error) => {
                 if attempts.came > before {
@@ -57,7 +78,14 @@ pub async fn fetch(inner: &Inner, progress: &Progress, wanted: &Wanted, room: Ro
                 }
                 pause(inner, progress, &mut tries, error).await?;
             }
-            done => return done,
+            done => {
+                if let (Ok(_), Some(root)) = (&done, root)
+                    && let Err(error) = inner.blobs.forget_came(&root).await
+                {
+                    tracing::debug!(%root, %error, "what neighbours gave stays for now");
+                }
+                return done;
+            }
         }
         progress.phase(Phase::Moving);
     }
@@ -85,13 +113,32 @@ impl Attempts<'_> {
         self.room.still_to_come(self.wanted.size.saturating_sub(partial.size()));
         self.progress.at(self.place, partial.size());
         if partial.size() < self.wanted.size {
-            self.continue_from(&mut partial).await?;
+            self.fill(&mut partial).await?;
         } else if self.expect.is_none() {
             // All of it came in an earlier life, and nobody said what it shall be.
             self.ask_digest().await?;
         }
         self.progress.phase(Phase::Verifying);
         Ok(partial.complete(self.expect).await?)
+    }
+
+    /// Takes what neighbours gave, and the rest from the origin, in the order of the file.
+    async fn fill(&mut self, partial: &mut Partial) -> Result<(), SourceError> {
+        while partial.size() < self.wanted.size {
+            let there = match &self.near {
+                Some(near) => near.read(partial.size(), CHUNK).await?,
+                None => Vec::new(),
+            };
+            if there.is_empty() {
+                self.continue_from(partial).await?;
+                continue;
+            }
+            partial.write(&there).await?;
+            self.continued = true;
+            self.room.still_to_come(self.wanted.size.saturating_sub(partial.size()));
+            self.progress.at(self.place, partial.size());
+        }
+        Ok(partial.flush().await?)
     }
 
     /// Asks for the last byte, for the sake of the digest that may come with it.
@@ -153,7 +200,9 @@ impl Attempts<'_> {
 
     async fn take(&mut self, partial: &mut Partial, mut response: Response) -> Result<(), SourceError> {
         let url = response.url().clone();
-        loop {
+        // Up to where neighbours gave what follows.
+        let until = self.near.as_ref().and_then(|near| near.next_part(partial.size(), WORTH));
+        while until.is_none_or(|until| partial.size() < until) {
             let chunk = match response.chunk().await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
@@ -162,7 +211,9 @@ impl Attempts<'_> {
                     return Err(web::broken(&url, &error));
                 }
             };
-            match partial.write(&chunk).await {
+            let due = until.map_or(usize::MAX, |until| usize::try_from(until - partial.size()).unwrap_or(usize::MAX));
+            let chunk = chunk.get(..due).unwrap_or(&chunk);
+            match partial.write(chunk).await {
                 Err(BlobError::TooLarge { .. }) => {
                     self.restart(partial).await?;
                     return Err(SourceError::unexpected(host_of(&url), "it sent more bytes than announced"));
@@ -174,7 +225,7 @@ impl Attempts<'_> {
             self.progress.moved(self.place, chunk.len() as u64);
         }
         partial.flush().await?;
-        if partial.size() < self.wanted.size {
+        if partial.size() < until.unwrap_or(self.wanted.size) {
             return Err(SourceError::Broken { host: host_of(&url), reason: "the bytes ended too early".to_owned() });
         }
         Ok(())
@@ -184,6 +235,8 @@ impl Attempts<'_> {
         partial.restart().await?;
         self.continued = false;
         self.etag = None;
+        // A source that does not give parts gives all, or what is asked for anew.
+        self.near = None;
         self.room.still_to_come(self.wanted.size);
         self.progress.at(self.place, 0);
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::{
     Inner,
-    fetch::fetch,
+    fetch::{fetch, room},
     item::{Phase, Progress},
     plan::{Plan, Wanted},
 };
@@ -73,8 +73,7 @@ async fn rooms(inner: &Inner, plan: &Plan) -> Result<Rooms, SourceError> {
     let model = inner.blobs.reserve(total, spare).await?;
     let mut files = Vec::new();
     for wanted in plan.all() {
-        let there = inner.blobs.partial_size(&wanted.partial).await;
-        files.push(inner.blobs.reserve(wanted.size.saturating_sub(there), spare).await?);
+        files.push(room(inner, wanted).await?);
     }
     Ok(Rooms { files, model })
 }

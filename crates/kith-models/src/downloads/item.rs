@@ -61,7 +61,7 @@ pub struct Item {
     pub id: u64,
     /// The model's name in the library.
     pub name: ModelName,
-    /// Host and place of the source.
+    /// Host and place of the source; `peer` and names while it comes from neighbours.
     pub source: String,
     /// How far it is.
     pub phase: Phase,
@@ -141,7 +141,21 @@ impl Progress {
     }
 
     pub fn phase(&self, phase: Phase) {
-        self.updates.send_modify(|item| item.phase = phase);
+        self.updates.send_if_modified(|item| std::mem::replace(&mut item.phase, phase) != phase);
+    }
+
+    /// Where it comes from, as it is told.
+    pub fn source(&self) -> String {
+        self.updates.borrow().source.clone()
+    }
+
+    /// It comes from elsewhere now.
+    pub fn from(&self, source: String) {
+        self.updates.send_if_modified(|item| {
+            let other = item.source != source;
+            item.source = source;
+            other
+        });
     }
 
     pub fn files(&self, files: Vec<FileProgress>) {

@@ -1,6 +1,6 @@
 //! What a download will fetch, asked of its source.
 
-use super::Inner;
+use super::{Inner, near::Near};
 use crate::{
     Overrides, SourceError,
     hub::HubFile,
@@ -33,6 +33,7 @@ pub struct Wanted {
     pub expect: Option<Sha256>,
     pub size: u64,
     pub label: String,
+    pub near: Near,
 }
 
 /// Where a large file is.
@@ -65,7 +66,7 @@ pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Resul
             let origin = Origin::Registry { repository: repository.clone(), digest: model.digest };
             let (key, size) = (model.digest, model.size);
             let partial = partial(&repository.host(), &key, size);
-            let weights = Wanted { origin, key, partial, expect: Some(key), size, label: "model".to_owned() };
+            let weights = Wanted { origin, key, partial, expect: Some(key), size, label: "model".to_owned(), near: Near::Ask };
             Ok(Plan { weights, rest: Vec::new(), texts, source, repository: Some(repository) })
         }
     }
@@ -81,7 +82,7 @@ fn of_hub(host: &str, repo: &str, file: HubFile) -> Wanted {
     let place = format!("hf.co/{repo}/{path} {size}");
     let key = sha256.unwrap_or_else(|| Sha256::from_bytes(sha2::Sha256::digest(place).into()));
     let (label, partial) = (path.clone(), partial(host, &key, size));
-    Wanted { origin: Origin::Hub { repo: repo.to_owned(), path }, key, partial, expect: sha256, size, label }
+    Wanted { origin: Origin::Hub { repo: repo.to_owned(), path }, key, partial, expect: sha256, size, label, near: Near::Ask }
 }
 
 /// Where a reference leads, for people.

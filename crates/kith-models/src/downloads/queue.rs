@@ -2,15 +2,15 @@
 
 use super::{
     Inner,
-    fetch::{FILE, fetch, pause},
+    fetch::{FILE, fetch, pause, room},
     folder,
     item::{FileProgress, Item, Phase, Progress},
+    near::{Named, Near, by_name},
     plan::{Plan, Wanted, plan, source_of},
     retry::Tries,
     slug,
 };
 use crate::{Model, SourceError, reference::Reference};
-use kith_blobs::Room;
 use serde_json::json;
 use std::{
     collections::VecDeque,
@@ -187,7 +187,17 @@ fn told(inner: &Inner, reference: &Reference, outcome: &Result<Model, SourceErro
 async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure: bool) -> Result<Model, SourceError> {
     let Ok(_turn) = inner.running.acquire().await else { return Err(SourceError::Cancelled) };
     progress.phase(Phase::Manifest);
-    let plan = patiently(inner, progress, || plan(inner, reference, insecure)).await?;
+    let asked = match by_name(inner, progress, reference).await? {
+        Named::Model(model) => return Ok(*model),
+        Named::Not(asked) => asked,
+    };
+    progress.phase(Phase::Manifest);
+    let mut plan = patiently(inner, progress, || plan(inner, reference, insecure)).await?;
+    if let Some((sha256, came)) = asked
+        && plan.weights.expect == Some(sha256)
+    {
+        plan.weights.near = Near::Asked(came);
+    }
     progress.files(files(&plan));
     if !plan.rest.is_empty() {
         return folder::run(inner, progress, reference, plan).await;
@@ -199,7 +209,7 @@ async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure
     };
     let there = match there {
         Some(put) => Ok(put),
-        None => Err(room(inner, &plan).await?),
+        None => Err(room(inner, &plan.weights).await?),
     };
     progress.phase(Phase::Moving);
     let texts = || plan.overrides(inner, |at| progress.at(FILE + 1 + at, plan.texts.get(at).map_or(0, |(_, text)| text.size)));
@@ -224,12 +234,6 @@ fn files(plan: &Plan) -> Vec<FileProgress> {
         completed: 0,
     }));
     files
-}
-
-/// Room on the disk for what is still to come.
-async fn room(inner: &Inner, plan: &Plan) -> Result<Room, SourceError> {
-    let needed = plan.weights.size.saturating_sub(inner.blobs.partial_size(&plan.weights.partial).await);
-    Ok(inner.blobs.reserve(needed, inner.bounds.reserve).await?)
 }
 
 /// Asks again while there is hope.

@@ -3,7 +3,7 @@
 use kith_blobs::Blobs;
 use kith_events::Events;
 use kith_models::{
-    Downloads, DownloadsParts, Library, NobodyUses, Reference, SourceError, Sources,
+    Downloads, DownloadsParts, Library, Neighbours, NoNeighbours, NobodyUses, Reference, SourceError, Sources,
     downloads::{Bounds, Following, Item},
     gguf::GgmlType,
     testing::GgufBuilder,
@@ -43,6 +43,10 @@ impl Shelf {
     }
 
     pub async fn over(folder: TempDir, sources: Sources, bounds: Bounds) -> Self {
+        Self::near(folder, sources, bounds, Arc::new(NoNeighbours)).await
+    }
+
+    pub async fn near(folder: TempDir, sources: Sources, bounds: Bounds, neighbours: Arc<dyn Neighbours>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = Store::open(&folder.path().join("kith.db")).await.unwrap();
         let blobs = Blobs::open(&folder.path().join("blobs")).await.unwrap();
@@ -51,6 +55,7 @@ impl Shelf {
             library: Arc::clone(&library),
             blobs: blobs.clone(),
             sources,
+            neighbours,
             bounds,
             events: Events::new(Arc::clone(&clock)),
             clock,

@@ -21,6 +21,8 @@ pub(crate) struct MeshTable {
     upnp: Option<bool>,
     relay: Option<bool>,
     region: Option<String>,
+    upload_kib_s: Option<u64>,
+    download_kib_s: Option<u64>,
 }
 
 /// How the node takes part in private networks.
@@ -42,6 +44,10 @@ pub struct MeshConfig {
     pub relay: bool,
     /// Where this machine stands, in the owner's words.
     pub region: String,
+    /// KiB a second that go to members at the most, 16 at least; 0 is no limit.
+    pub upload_kib_s: u64,
+    /// KiB a second that come from members at the most, 16 at least; 0 is no limit.
+    pub download_kib_s: u64,
 }
 
 impl MeshConfig {
@@ -68,6 +74,8 @@ impl MeshConfig {
             upnp: table.upnp.unwrap_or(true),
             relay: table.relay.unwrap_or(true),
             region,
+            upload_kib_s: table.upload_kib_s.unwrap_or(0),
+            download_kib_s: table.download_kib_s.unwrap_or(0),
         })
     }
 

@@ -1,6 +1,6 @@
 //! What members ask each other: what all say of themselves, the network's key, how fast the way is.
 
-use super::{Changes, MeshParts, ports, speed};
+use super::{Changes, MeshParts, blobs, models, ports, speed};
 use kith_api::mesh::MeshError;
 use kith_mesh::{Call, Declined, Inbound, Mesh, Router};
 use kith_networks::{MAX_RECORD, MAX_ROTATION, NetworkError, NetworkId, Networks, RotationBundle};
@@ -48,6 +48,7 @@ pub(super) fn router(
     parts: &MeshParts,
     changes: &Changes,
     tested: &Arc<Semaphore>,
+    sharing: &Arc<blobs::Sharing>,
     network: NetworkId,
 ) -> Result<Router, MeshError> {
     let fault = |error: kith_mesh::RouteError| MeshError::Start(error.to_string());
@@ -79,6 +80,8 @@ pub(super) fn router(
                 async move { speed::answer(inbound, &tested).await }
             })
         })
+        .and_then(|router| blobs::route(router, sharing))
+        .and_then(|router| models::route(router, sharing))
         .map_err(fault)
 }
 

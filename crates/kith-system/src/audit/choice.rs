@@ -5,10 +5,11 @@ use kith_events::Event;
 use serde_json::{Map, Value, json};
 
 /// Events with these first words are recorded.
-const FAMILIES: [&str; 14] = [
+const FAMILIES: [&str; 15] = [
     "access",
     "adapter",
     "audit",
+    "blobs",
     "config",
     "contacts",
     "diagnostics",
@@ -74,9 +75,15 @@ mod tests {
 
     #[test]
     fn what_changes_the_node_is_recorded_and_what_it_does_all_day_is_not() {
-        for kind in
-            ["access.login", "access.key_minted", "model.removed", "settings.changed", "guard.foreign_host", "node.started"]
-        {
+        for kind in [
+            "access.login",
+            "access.key_minted",
+            "blobs.false_content",
+            "model.removed",
+            "settings.changed",
+            "guard.foreign_host",
+            "node.started",
+        ] {
             assert!(is_recorded(kind), "{kind}");
         }
         for kind in ["inference.finished", "model.loaded", "model.unloaded", "accessory.x", "model", ""] {
