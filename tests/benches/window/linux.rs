@@ -149,7 +149,7 @@ pub async fn measure() {
         let node = NodeRecord::read(data.path()).expect("a node");
         if turn + 1 < TRIES {
             assert!(std::process::Command::new("kill").arg(node.pid.to_string()).status().expect("kill").success());
-            wait("it ends", || NodeRecord::read(data.path()).is_none());
+            wait("it ends", || NodeRecord::read(data.path()).is_none() && !display.shows("Kith"));
             drop(app);
             continue;
         }
@@ -174,7 +174,7 @@ pub async fn measure() {
             memory(&pids, "Pss:")
         );
         assert!(std::process::Command::new("kill").arg(node.pid.to_string()).status().expect("kill").success());
-        wait("it ends", || NodeRecord::read(data.path()).is_none());
+        wait("it ends", || NodeRecord::read(data.path()).is_none() && !display.shows("Kith"));
     }
 
     // Dropped after ten minutes; here at once.
