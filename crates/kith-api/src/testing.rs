@@ -249,6 +249,7 @@ async fn parts(node: &Networked, mesh: Arc<FakeMesh>) -> AppParts {
             clock: Arc::clone(&clock),
             events: events.clone(),
             random,
+            neighbours: Arc::new(kith_models::NoNeighbours),
         })
         .unwrap(),
         library,

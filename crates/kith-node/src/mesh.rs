@@ -148,8 +148,7 @@ impl MeshHost {
     pub fn new(parts: MeshParts) -> Arc<Self> {
         let (changes, waiting) = mpsc::channel(CHANGES);
         let MeshParts { blobs, library, limits, giving, events, stop, .. } = &parts;
-        let sharing =
-            blobs::Sharing::new(blobs.clone(), Arc::clone(library), limits, Arc::clone(giving), events.clone());
+        let sharing = blobs::Sharing::new(blobs.clone(), Arc::clone(library), limits, Arc::clone(giving), events.clone());
         let noting = blobs::Sharing::note(Arc::clone(library), blobs.clone());
         tokio::spawn(stop.clone().run_until_cancelled_owned(noting));
         let host = Arc::new_cyclic(|itself| Self {
