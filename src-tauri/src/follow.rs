@@ -137,7 +137,7 @@ pub async fn bundled_model(app: &AppHandle) {
         return;
     }
     // Once for each folder: what the user removed stays away.
-    let taken = app.state::<Shell>().data_dir.join(TAKEN);
+    let taken = app.state::<Shell>().host.data_dir().join(TAKEN);
     if taken.exists() {
         return;
     }

@@ -73,6 +73,11 @@ impl Host {
         }
     }
 
+    /// The node's folder.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
     /// The way to the node, once there is one.
     pub fn link(&self) -> Option<Link> {
         self.link.lock().unwrap_or_else(PoisonError::into_inner).clone()

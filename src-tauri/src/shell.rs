@@ -29,8 +29,6 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct Shell {
     /// The node.
     pub host: Host,
-    /// Its folder.
-    pub data_dir: PathBuf,
     /// Who wants to see the window before there is a node behind it.
     pub door: Door,
     /// Held while the window is made or led somewhere: two who open it at once get one.
@@ -115,8 +113,7 @@ pub fn run(options: Options) -> Result<ExitCode, tauri::Error> {
     let first = options.link.as_deref().map(deep_link::page);
     let alone = Alone::of(&options.data_dir);
     let shell = Shell {
-        host: Host::new(options.data_dir.clone()),
-        data_dir: options.data_dir,
+        host: Host::new(options.data_dir),
         door: Door::default(),
         opening: tokio::sync::Mutex::default(),
         wanted: AtomicBool::new(false),

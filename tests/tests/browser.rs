@@ -61,7 +61,7 @@ fn signal(which: &str, processes: &[u32]) {
 }
 
 /// The process and all that it, or its children, started and that still has a parent among them.
-fn family(root: u32) -> Vec<u32> {
+pub fn family(root: u32) -> Vec<u32> {
     let parent = |pid: u32| -> Option<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         stat.rsplit(')').next()?.split_whitespace().nth(1)?.parse().ok()

@@ -4,7 +4,7 @@
     reason = "each of these tests has a process and a runtime of its own, and waits for other programs"
 )]
 
-use crate::browser::{Browser, Running, connect, free_port, program, x11::Display};
+use crate::browser::{Browser, Running, connect, family, free_port, program, x11::Display};
 use kith_node::NodeRecord;
 use kith_tests::{admin_token, client, kith, kith_command, real_model};
 use serde_json::{Value, json};
@@ -183,16 +183,10 @@ fn running(data: &Path) -> NodeRecord {
     NodeRecord::read(data).unwrap()
 }
 
-fn views_of(pid: u32) -> usize {
-    let of = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-    let processes = std::fs::read_dir("/proc").unwrap().flatten();
-    let children = processes.filter_map(|entry| {
-        let stat = of(entry.file_name().to_str()?)?;
-        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let parent: u32 = rest.split_whitespace().nth(1)?.parse().ok()?;
-        (parent == pid && name.starts_with("WebKitWebProces")).then_some(())
-    });
-    children.count()
+/// The processes in which the app's views live.
+fn views_of(pid: u32) -> Vec<u32> {
+    let name = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    family(pid).into_iter().filter(|pid| name(pid).starts_with("WebKitWebProces")).collect()
 }
 
 #[tokio::test]
@@ -208,16 +202,7 @@ async fn a_window_that_is_hidden_for_long_is_dropped_and_one_whose_process_dies_
     wait_until("the window is to be seen", Duration::from_secs(30), || display.shows(TITLE));
 
     // The view's process is killed: the window comes back with another.
-    let view = || {
-        let found =
-            std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        found.into_iter().find(|pid| {
-            std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-                stat.contains("(WebKitWebProces")
-                    && stat.rsplit(')').next().unwrap().split_whitespace().nth(1) == Some(&node.pid.to_string())
-            })
-        })
-    };
+    let view = || views_of(node.pid).first().copied();
     let first = view().expect("a view");
     assert!(Command::new("kill").args(["-9", &first.to_string()]).status().unwrap().success());
     wait_until("another view is there", Duration::from_secs(30), || view().is_some_and(|other| other != first));
@@ -225,7 +210,7 @@ async fn a_window_that_is_hidden_for_long_is_dropped_and_one_whose_process_dies_
 
     // Hidden, it is dropped, and its memory with it.
     display.close(TITLE);
-    wait_until("the view is gone", Duration::from_secs(30), || views_of(node.pid) == 0);
+    wait_until("the view is gone", Duration::from_secs(30), || views_of(node.pid).is_empty());
     assert!(is_alive(node.pid));
     assert!(client().get(format!("{}/health", node.url)).send().await.unwrap().status().is_success());
 

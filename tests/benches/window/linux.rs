@@ -9,14 +9,13 @@
 #[path = "../../tests/browser.rs"]
 mod browser;
 
-use browser::{Browser, Running, x11::Display};
+use browser::{Browser, Running, family, x11::Display};
 use fantoccini::{error::ErrorStatus, wd::WebDriverCompatibleCommand};
 use kith_node::NodeRecord;
 use kith_tests::{Served, admin_token, client, kith};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
     path::Path,
     process::Stdio,
     time::{Duration, Instant},
@@ -73,23 +72,6 @@ async fn interactive() -> Result<f64, ErrorStatus> {
     }
     browser.close().await;
     Ok(median(figures))
-}
-
-/// A process and all that it started: their ids.
-fn tree(root: u32) -> Vec<u32> {
-    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        let parent = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
-        children.entry(parent.unwrap_or(0)).or_default().push(pid);
-    }
-    let (mut found, mut next) = (Vec::new(), vec![root]);
-    while let Some(pid) = next.pop() {
-        found.push(pid);
-        next.extend(children.get(&pid).into_iter().flatten());
-    }
-    found
 }
 
 fn field(pid: u32, file: &str, name: &str) -> u64 {
@@ -155,7 +137,7 @@ pub async fn measure() {
         }
         println!("start of the app to its page shown, with the node's start: {:.0} ms", median(shown.clone()));
         std::thread::sleep(Duration::from_secs(5));
-        let pids = tree(node.pid);
+        let pids = family(node.pid);
         println!(
             "memory, window shown: {:.0} MB resident in the app, {:.0} MB proportional with its view",
             memory(&pids[..1], "Rss:"),
@@ -163,7 +145,7 @@ pub async fn measure() {
         );
         display.close("Kith");
         std::thread::sleep(Duration::from_secs(10));
-        let pids = tree(node.pid);
+        let pids = family(node.pid);
         let before = processor(&pids);
         std::thread::sleep(IDLE);
         let used = (processor(&pids) - before) / IDLE.as_secs_f64() * 100.0;
@@ -185,7 +167,7 @@ pub async fn measure() {
     std::thread::sleep(Duration::from_secs(5));
     display.close("Kith");
     std::thread::sleep(Duration::from_secs(10));
-    let pids = tree(NodeRecord::read(data.path()).expect("a node").pid);
+    let pids = family(NodeRecord::read(data.path()).expect("a node").pid);
     println!(
         "memory, window dropped: {:.0} MB resident in the app, {:.0} MB proportional in all",
         memory(&pids[..1], "Rss:"),
