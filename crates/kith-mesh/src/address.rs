@@ -19,6 +19,11 @@ const MAX_TEXT: usize = 512;
 pub struct AddressError(pub String);
 
 impl Address {
+    /// The IP address it begins with; none where it begins with a name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        ip(&self.0)
+    }
+
     /// The node named at the end of the address.
     pub fn node(&self) -> Option<NodeId> {
         peer_at_end(&self.0).and_then(|peer| node_id(&peer))

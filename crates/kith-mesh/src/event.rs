@@ -108,6 +108,11 @@ pub enum Event {
         /// For people.
         message: String,
     },
+    /// Somebody without any of the network's keys tried to come in. Nothing is known of them but where they came from.
+    Stranger {
+        /// From where.
+        address: Address,
+    },
     /// A gossip message was accepted.
     Gossip {
         /// Its topic.

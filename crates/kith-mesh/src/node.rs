@@ -266,6 +266,9 @@ impl Node {
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(from = %send_back_addr, error = %connections::chain(&error), "a connection did not come about");
+                if connections::had_no_key(&error) {
+                    self.tell(Event::Stranger { address: Address(send_back_addr) });
+                }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
                 self.tell(Event::Listening(Address(address)));

@@ -9,9 +9,6 @@ use libp2p::Multiaddr;
 use serde::Serialize;
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// Failed tests in a row, without one that passed, before a node is taken to be behind a NAT.
-const FAILURES: u32 = 2;
-
 /// From where this node can be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -66,8 +63,8 @@ pub struct Reachability {
 #[derive(Debug)]
 pub(crate) struct Reach {
     confirmed: BTreeSet<Multiaddr>,
-    failures: u32,
-    /// The last failed test: address and reason.
+    /// The last test that failed since one passed: address and reason. One is enough: no address is tested twice, and a place with a
+    /// relay that was not needed costs nothing.
     failed: Option<(Multiaddr, String)>,
     mapping: PortMapping,
 }
@@ -75,14 +72,17 @@ pub(crate) struct Reach {
 impl Reach {
     pub fn new(upnp: bool) -> Self {
         let mapping = if upnp { PortMapping::Asking } else { PortMapping::Off };
-        Self { confirmed: BTreeSet::new(), failures: 0, failed: None, mapping }
+        Self { confirmed: BTreeSet::new(), failed: None, mapping }
     }
 
     /// An address was found, or declared, to work. Relayed ones say nothing about this node's own reachability.
     pub fn confirmed(&mut self, address: &Multiaddr) {
         if !crate::address::is_relayed(address) && self.confirmed.len() < MAX_ADDRESSES {
             self.confirmed.insert(address.clone());
-            self.failures = 0;
+            // That a neighbour on the same switch reaches it says nothing of those beyond the router.
+            if is_global(address) || self.failed.as_ref().is_some_and(|(failed, _)| failed == address) {
+                self.failed = None;
+            }
         }
     }
 
@@ -92,7 +92,6 @@ impl Reach {
 
     /// A peer tried to reach this node at `address` and could not.
     pub fn failed(&mut self, address: &Multiaddr, reason: String) {
-        self.failures = self.failures.saturating_add(1);
         self.failed = Some((address.clone(), reason));
     }
 
@@ -122,7 +121,7 @@ impl Reach {
 
     /// Whether somebody outside could only come in through a relay.
     pub fn needs_relay(&self) -> bool {
-        self.failures >= FAILURES && !self.confirmed.iter().any(is_global)
+        self.failed.is_some() && !self.confirmed.iter().any(is_global)
     }
 
     pub fn report(&self, listening: Vec<Address>, relays: Vec<NodeId>) -> Reachability {
@@ -142,8 +141,8 @@ impl Reach {
             return (ReachStatus::Public, format!("A member reached this node at {address}."));
         }
         let outside = match &self.failed {
-            Some((address, reason)) if self.failures >= FAILURES => format!(" A member tried {address} in vain: {reason}."),
-            _ => String::new(),
+            Some((address, reason)) => format!(" A member tried {address} in vain: {reason}."),
+            None => String::new(),
         };
         match self.confirmed.first() {
             Some(address) => (ReachStatus::Local, format!("Members on its own network reach this node at {address}.{outside}")),
@@ -181,13 +180,11 @@ mod tests {
         let mut reach = Reach::new(false);
         assert_eq!(reach.status().0, ReachStatus::Unknown);
         reach.failed(&at("/ip4/203.0.113.9/tcp/4001"), "no answer".to_owned());
-        assert!(!reach.needs_relay(), "one failure may be an accident");
-        reach.failed(&at("/ip4/203.0.113.9/tcp/4001"), "no answer".to_owned());
         let (status, why) = reach.status();
         assert_eq!((status, reach.needs_relay()), (ReachStatus::Private, true));
         assert_eq!(why, "A member tried /ip4/203.0.113.9/tcp/4001 in vain: no answer.");
         reach.confirmed(&at("/ip4/192.168.1.4/tcp/4001"));
-        assert_eq!(reach.status().0, ReachStatus::Local);
+        assert_eq!((reach.status().0, reach.needs_relay()), (ReachStatus::Local, true), "a neighbour is not the outside");
         reach.confirmed(&at("/ip4/203.0.113.9/tcp/4001"));
         assert_eq!((reach.status().0, reach.needs_relay()), (ReachStatus::Public, false));
         reach.expired(&at("/ip4/203.0.113.9/tcp/4001"));

@@ -21,7 +21,11 @@ use libp2p::{
     noise, relay, tcp,
 };
 use multistream_select::{NegotiationError, Version, dialer_select_proto, listener_select_proto};
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
+
+/// How long a dialled address may be silent: three attempts of TCP to be heard. Below the ten seconds after which a test of reachability
+/// ends without an answer, so that one that finds nobody says so.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Why a socket did not become a member's connection.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +66,7 @@ pub(crate) fn build(
     let retired = config.retired.iter().map(|key| noise(keypair, key)).collect::<Result<_, _>>()?;
     let all = std::iter::once(&config.key).chain(&config.retired).cloned().collect();
     let keys = Arc::new(Keys { all, retired });
-    let plain = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true));
+    let plain = TransportTimeout::with_outgoing_timeout(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true)), SILENCE);
     let present = door.clone();
     let direct = plain.and_then(move |socket, endpoint| async move {
         match &endpoint {

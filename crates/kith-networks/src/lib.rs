@@ -46,8 +46,8 @@ pub use rotations::{Applied, KEPT_MS, KeyPurpose, ListenKey, MAX_LISTENED};
 pub use signed::{Kind, SignedFault};
 pub use standing::{Fault, Standing, Verified};
 
-/// How far clocks may be apart before anything is refused for it: a quarter of an hour.
-pub const SKEW_MS: i64 = 15 * 60_000;
+/// How far clocks may be apart before anything is refused for it: two that are each a quarter of an hour wrong, one fast and one slow.
+pub const SKEW_MS: i64 = 30 * 60_000;
 /// Members of one network at a time. With their sealed keys a rotation fills one frame of 64 KiB.
 pub const MAX_MEMBERS: u32 = 200;
 /// Removed nodes that are remembered, each for good; for the same reason. Over that a new network is needed.

@@ -63,6 +63,11 @@ async fn who_has_another_key_or_the_key_alone_stays_outside_and_the_audit_tells_
     let dialled = json!({"code": home.address("192.168.51.1")});
     let (status, refused) = stranger.ask(Method::POST, "/api/admin/join-network", Some(dialled.clone())).await;
     assert_eq!(status, StatusCode::BAD_GATEWAY, "{refused}");
+    until("the audit tells of the stranger", SOON, async || {
+        let strangers = home.audit("network.stranger").await;
+        strangers.iter().any(|record| record["data"]["address"].as_str().is_some_and(|at| at.starts_with("/ip4/192.168.51.3/")))
+    })
+    .await;
 
     // The right key without a certificate: understood, and refused above the encryption, whoever dials.
     let key = home.good(Method::GET, &format!("/api/v1/networks/{network}/key"), None).await;

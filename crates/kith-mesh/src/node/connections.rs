@@ -7,6 +7,7 @@ use crate::{
     bounds::MAX_ADDRESSES,
     event::{Event, Refuser},
     exchange,
+    keyed::KeyError,
     links::Link,
     mesh::{Command, DialError},
     router::Inbound,
@@ -14,11 +15,11 @@ use crate::{
     streams::StreamEvent,
 };
 use libp2p::{
-    Multiaddr, PeerId,
+    Multiaddr, PeerId, TransportError,
     core::ConnectedPoint,
     identify, kad,
     swarm::{
-        self, ConnectionError, ConnectionId,
+        self, ConnectionError, ConnectionId, ListenError,
         dial_opts::{DialOpts, PeerCondition},
     },
 };
@@ -248,4 +249,17 @@ pub(super) fn chain(error: &dyn Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Whether a connection ended because whoever dialled had none of the network's keys.
+pub(super) fn had_no_key(error: &ListenError) -> bool {
+    let ListenError::Transport(TransportError::Other(error)) = error else { return false };
+    let mut next: Option<&(dyn Error + 'static)> = error.get_ref().map(|cause| cause as _);
+    while let Some(cause) = next {
+        if let Some(KeyError::Unknown) = cause.downcast_ref() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }

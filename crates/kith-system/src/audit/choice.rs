@@ -25,6 +25,8 @@ const FAMILIES: [&str; 15] = [
 /// Events of models are, where the library changes; loading and unloading is everyday.
 const MODEL_CHANGES: [&str; 10] =
     ["added", "copied", "created", "deleted", "imported", "pulled", "pushed", "quantized", "removed", "renamed"];
+/// Events of the mesh are, where a peer did what it must not do, or was refused; who comes and goes is everyday.
+const MESH_TROUBLE: [&str; 3] = ["misbehaved", "peer_registered", "refused_by_peer"];
 
 /// The longest text in a record, in characters.
 const MAX_TEXT: usize = 256;
@@ -38,7 +40,11 @@ pub(crate) const MAX_DATA: usize = 2048;
 /// Whether an event of this kind is recorded.
 pub(crate) fn is_recorded(kind: &str) -> bool {
     let (family, rest) = kind.split_once('.').unwrap_or((kind, ""));
-    FAMILIES.contains(&family) || (family == "model" && MODEL_CHANGES.contains(&rest))
+    match family {
+        "model" => MODEL_CHANGES.contains(&rest),
+        "mesh" => MESH_TROUBLE.contains(&rest),
+        family => FAMILIES.contains(&family),
+    }
 }
 
 /// The content of an event's record.
@@ -82,11 +88,13 @@ mod tests {
             "model.removed",
             "settings.changed",
             "guard.foreign_host",
+            "mesh.misbehaved",
+            "network.stranger",
             "node.started",
         ] {
             assert!(is_recorded(kind), "{kind}");
         }
-        for kind in ["inference.finished", "model.loaded", "model.unloaded", "accessory.x", "model", ""] {
+        for kind in ["inference.finished", "mesh.peer_connected", "model.loaded", "model.unloaded", "accessory.x", "model", ""] {
             assert!(!is_recorded(kind), "{kind}");
         }
     }
