@@ -82,6 +82,15 @@ pub(crate) const fn path(path: &PeerPath) -> LinkPath {
     }
 }
 
+/// How another says it reaches a third; a word of a newer version is taken for the plain case.
+pub(crate) fn said_path(said: &str) -> LinkPath {
+    match said {
+        "hole_punched" => LinkPath::HolePunched,
+        "relayed" => LinkPath::Relayed,
+        _ => LinkPath::Direct,
+    }
+}
+
 /// The round trip in milliseconds, once it was measured.
 pub(crate) fn latency_ms(peer: &Peer) -> Option<f64> {
     peer.rtt.map(|rtt| rtt.as_secs_f64() * 1000.0)

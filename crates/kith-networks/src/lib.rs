@@ -39,7 +39,7 @@ pub use invites::{Invite, InviteOrder, InvitePreview, InviteState, Issued, MAX_I
 pub use members::{Member, MemberState};
 pub use networks::{Membership, Network, Networks, NetworksParts, Share};
 pub use psk::{Psk, PskError};
-pub use record::{Hardware, MAX_RECORD, NodeRecord, NodeSays};
+pub use record::{Hardware, MAX_RECORD, NodeRecord, NodeSays, SaidLink};
 pub use records::{Heard, KnownNode};
 pub use rotation::{MAX_ROTATION, Rotation, RotationBundle};
 pub use rotations::{Applied, KEPT_MS, KeyPurpose, ListenKey, MAX_LISTENED};

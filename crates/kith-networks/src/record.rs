@@ -32,6 +32,15 @@ pub struct Hardware {
     pub storage_bytes: u64,
 }
 
+/// A connection of a node, as it tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SaidLink {
+    /// With whom.
+    pub node: NodeId,
+    /// How the one reaches the other: `direct`, `hole_punched` or `relayed`.
+    pub path: String,
+}
+
 /// What a node tells of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -52,6 +61,10 @@ pub struct NodeSays {
     pub hardware: Hardware,
     /// Where it may be reached.
     pub addresses: Vec<String>,
+    /// Whom it is connected to.
+    pub links: Vec<SaidLink>,
+    /// When its program started, by its own clock.
+    pub started_ms: Option<Timestamp>,
 }
 
 impl NodeSays {
@@ -66,6 +79,8 @@ impl NodeSays {
             list.iter_mut().for_each(cut);
         }
         self.addresses = addresses::lenient(&self.addresses);
+        self.links.truncate(MAX_ENTRIES);
+        self.links.iter_mut().for_each(|link| cut(&mut link.path));
         self
     }
 
@@ -76,6 +91,8 @@ impl NodeSays {
         self.name == shown(&self.name)
             && texts.iter().all(|text| text.len() <= MAX_TEXT)
             && lists.iter().all(|list| list.len() <= MAX_ENTRIES && list.iter().all(|text| text.len() <= MAX_TEXT))
+            && self.links.len() <= MAX_ENTRIES
+            && self.links.iter().all(|link| link.path.len() <= MAX_TEXT)
             && self.addresses.len() <= MAX_ADDRESSES
             && self.addresses.iter().all(|address| addresses::plausible(address))
     }

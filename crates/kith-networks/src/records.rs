@@ -63,6 +63,7 @@ impl Networks {
             let longest = [&mut says.models, &mut says.capabilities, &mut says.hardware.accelerators, &mut says.addresses];
             match longest.into_iter().max_by_key(|list| list.iter().map(String::len).sum::<usize>()) {
                 Some(list) if token.len() > MAX_RECORD && !list.is_empty() => list.truncate(list.len() / 2),
+                _ if token.len() > MAX_RECORD && !says.links.is_empty() => says.links.clear(),
                 _ => break token,
             }
         };

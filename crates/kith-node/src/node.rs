@@ -351,7 +351,7 @@ impl Node {
             events: events.clone(),
             clock: Arc::clone(&clock),
             config: config.mesh.clone(),
-            about: Arc::new(AboutNode { library: Arc::clone(&library) }),
+            about: Arc::new(AboutNode { library: Arc::clone(&library), started: clock.now() }),
             blobs,
             library: Arc::clone(&library),
             limits,

@@ -19,6 +19,8 @@ use std::{
 pub(crate) struct AboutNode {
     /// Its models.
     pub library: Arc<Library>,
+    /// When it started.
+    pub started: kith_types::Timestamp,
 }
 
 #[async_trait]
@@ -43,6 +45,10 @@ impl crate::mesh::About for AboutNode {
 
     fn capabilities(&self) -> Vec<String> {
         vec!["inference".to_owned(), "blobs".to_owned()]
+    }
+
+    fn started(&self) -> kith_types::Timestamp {
+        self.started
     }
 }
 

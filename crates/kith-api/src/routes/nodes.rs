@@ -11,7 +11,7 @@ use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
 };
-use kith_types::NodeId;
+use kith_types::{NodeId, Timestamp};
 use kith_wire::networks::{
     NatPeer, NatUpnp, NodeInfo, NodeList, SpeedtestHistory, SpeedtestResult, SystemNat, Topology, TopologyEdge, TopologyNode,
 };
@@ -47,32 +47,58 @@ pub async fn get(State(app): State<Arc<App>>, id: Given) -> Result<Json<NodeInfo
     Ok(Json(neighbours::node(&around, member, app.clock.now())))
 }
 
-fn vertex(around: &Neighbours, node: &NodeId) -> TopologyNode {
-    TopologyNode { id: node.to_string(), name: around.name(node), uptime_ms: None, online: around.online(node) }
-}
-
-fn edge(from: &NodeId, peer: &Peer) -> TopologyEdge {
-    TopologyEdge {
-        from: from.to_string(),
-        to: peer.node.to_string(),
-        path: neighbours::path(&peer.path),
-        latency_ms: neighbours::latency_ms(peer),
+/// A node as it tells of itself: how long it ran when it said so, and since.
+fn vertex(around: &Neighbours, node: &NodeId, now: Timestamp) -> TopologyNode {
+    let known = around.known.get(node).filter(|known| !known.expired);
+    let ran = known.and_then(|known| Some(known.issued.ms() - known.says.started_ms?.ms() + now.ms() - known.heard.ms()));
+    TopologyNode {
+        id: node.to_string(),
+        name: around.name(node),
+        uptime_ms: ran.and_then(|ran| u64::try_from(ran).ok()),
+        online: around.online(node),
     }
 }
 
-/// The nodes and the connections this node knows of: its own.
+/// The connections this node has.
+fn own_edges(app: &App, around: &Neighbours) -> Vec<TopologyEdge> {
+    let edge = |peer: &Peer| TopologyEdge {
+        from: app.node_id.to_string(),
+        to: peer.node.to_string(),
+        path: neighbours::path(&peer.path),
+        latency_ms: neighbours::latency_ms(peer),
+    };
+    around.peers.values().map(edge).collect()
+}
+
+/// The connections among the others, as those who are in good standing tell of them.
+fn told_edges(app: &App, around: &Neighbours) -> Vec<TopologyEdge> {
+    let is_other = |node: &NodeId| *node != app.node_id && around.members.iter().any(|member| member.node == *node);
+    let fresh = around.known.values().filter(|known| !known.expired && is_other(&known.node));
+    let links = fresh.flat_map(|known| known.says.links.iter().map(move |link| (&known.node, link)));
+    let told = links.filter(|(from, link)| **from != link.node && is_other(&link.node));
+    told.map(|(from, link)| TopologyEdge {
+        from: from.to_string(),
+        to: link.node.to_string(),
+        path: neighbours::said_path(&link.path),
+        latency_ms: None,
+    })
+    .collect()
+}
+
+/// The nodes, and their connections: this node's as it has them, the others' as they tell of them.
 #[utoipa::path(get, path = "/api/v1/network/topology", tag = "mesh", responses((status = 200, body = Topology)))]
 pub async fn topology(State(app): State<Arc<App>>) -> Result<Json<Topology>, ApiError> {
-    let around = neighbours::look(&app).await?;
+    let (around, now) = (neighbours::look(&app).await?, app.clock.now());
     let itself = TopologyNode {
         id: app.node_id.to_string(),
         name: app.lan.node_name().await,
         uptime_ms: Some(app.uptime_ms()),
         online: app.mesh.standing().await.network.is_some(),
     };
-    let others = around.members.iter().map(|member| vertex(&around, &member.node));
-    let mut edges: Vec<TopologyEdge> = around.peers.values().map(|peer| edge(&app.node_id, peer)).collect();
-    edges.sort_by(|a, b| a.to.cmp(&b.to));
+    let others = around.members.iter().map(|member| vertex(&around, &member.node, now));
+    let mut edges = own_edges(&app, &around);
+    edges.extend(told_edges(&app, &around));
+    edges.sort_by(|a, b| (a.from != app.node_id.as_str(), &a.from, &a.to).cmp(&(b.from != app.node_id.as_str(), &b.from, &b.to)));
     Ok(Json(Topology { nodes: std::iter::once(itself).chain(others).collect(), edges }))
 }
 

@@ -5,7 +5,8 @@ use async_trait::async_trait;
 use kith_api::mesh::MeshError;
 use kith_events::Events;
 use kith_mesh::{Event, Mesh, Path, Refuser};
-use kith_networks::{Hardware, NetworkId, Networks, NodeSays};
+use kith_networks::{Hardware, NetworkId, Networks, NodeSays, SaidLink};
+use kith_types::Timestamp;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -24,6 +25,8 @@ pub(crate) trait About: Send + Sync {
     fn hardware(&self) -> Hardware;
     /// What it can do, as words.
     fn capabilities(&self) -> Vec<String>;
+    /// When it started.
+    fn started(&self) -> Timestamp;
 }
 
 /// Whether a refusal will not change by itself.
@@ -53,11 +56,22 @@ pub(super) struct Talk {
     pub changes: Changes,
 }
 
+const fn path_name(path: &Path) -> &'static str {
+    match path {
+        Path::Direct => "direct",
+        Path::HolePunched => "hole_punched",
+        Path::Relayed { .. } => "relayed",
+    }
+}
+
 /// What this node says now.
 async fn says(mesh: &Mesh, own_name: String, about: &dyn About, region: &str) -> NodeSays {
     let external = mesh.reachability().await.map(|reach| reach.external).unwrap_or_default();
     let listening = mesh.listening().await;
     let addresses = external.into_iter().chain(listening).filter(|address| !address.is_loopback()).map(String::from);
+    let links = mesh.peers().await.into_iter().map(|peer| SaidLink { node: peer.peer, path: path_name(&peer.path).to_owned() });
+    let mut links: Vec<_> = links.collect();
+    links.sort_by(|a, b| a.node.cmp(&b.node));
     NodeSays {
         name: own_name,
         region: region.to_owned(),
@@ -67,6 +81,8 @@ async fn says(mesh: &Mesh, own_name: String, about: &dyn About, region: &str) ->
         models: about.models().await,
         hardware: about.hardware(),
         addresses: addresses.collect(),
+        links,
+        started_ms: Some(about.started()),
     }
 }
 
@@ -119,13 +135,9 @@ impl Talk {
     fn heard(self: &Arc<Self>, event: Event) {
         match event {
             Event::Connected { peer, address, path, why } => {
-                let path = match path {
-                    Path::Direct => "direct",
-                    Path::HolePunched => "hole_punched",
-                    Path::Relayed { .. } => "relayed",
-                };
-                let data =
-                    json!({"network": self.network, "node": peer, "address": String::from(address), "path": path, "why": why});
+                let data = json!({
+                    "network": self.network, "node": peer, "address": String::from(address), "path": path_name(&path), "why": why,
+                });
                 self.events.publish("mesh.peer_connected", data);
                 let this = Arc::clone(self);
                 tokio::spawn(async move {

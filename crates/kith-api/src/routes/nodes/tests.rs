@@ -4,7 +4,8 @@ use crate::{
     mesh::{MeshError, PeerPath},
     testing::{Networked, TestApp},
 };
-use kith_networks::{NodeSays, Role};
+use kith_networks::{NodeSays, Role, SaidLink};
+use kith_types::NodeId;
 use serde_json::json;
 
 #[tokio::test]
@@ -45,7 +46,23 @@ async fn nodes_are_known_by_their_word_and_by_their_connections() {
     assert_eq!((&other["status"], &other["path"], &other["role"]), (&json!("offline"), &json!("none"), &json!("admin")));
     let topology = test.good("GET", "/api/v1/network/topology", None).await;
     assert_eq!(topology["nodes"].as_array().unwrap().len(), 3);
-    assert_eq!(topology["edges"], json!([{"from": test.node.id(), "to": near.id(), "path": "relayed", "latency_ms": 1.5}]));
+    let own = json!({"from": test.node.id(), "to": near.id(), "path": "relayed", "latency_ms": 1.5});
+    assert_eq!(topology["edges"], json!([own]));
+    // What the one tells of the other is on the map; of itself, of this node and of strangers it has nothing to tell.
+    let link = |node: &NodeId, path: &str| SaidLink { node: node.clone(), path: path.to_owned() };
+    let stranger = Networked::new().await;
+    let links = [(far.id(), "relayed"), (near.id(), "direct"), (test.node.id(), "direct"), (stranger.id(), "direct")];
+    let started = Some(near.clock.now().plus_ms(-5000));
+    let links = links.map(|(node, path)| link(node, path)).to_vec();
+    let record = near.networks.say(id, NodeSays { links, started_ms: started, ..NodeSays::default() }).await.unwrap();
+    test.node.networks.hear(near.id(), &record).await.unwrap();
+    let topology = test.good("GET", "/api/v1/network/topology", None).await;
+    let told = json!({"from": near.id(), "to": far.id(), "path": "relayed", "latency_ms": null});
+    assert_eq!(topology["edges"], json!([own, told]));
+    let uptime = |node: &NodeId| {
+        topology["nodes"].as_array().unwrap().iter().find(|it| it["id"] == json!(node)).unwrap()["uptime_ms"].clone()
+    };
+    assert_eq!((uptime(near.id()), uptime(far.id())), (json!(5000), json!(null)));
     let nat = test.good("GET", "/api/v1/system/nat", None).await;
     assert_eq!((&nat["status"], &nat["upnp"]["mapped"]), (&json!("private"), &json!(true)));
     assert_eq!((&nat["peers"][0]["via"], &nat["peers"][0]["name"]), (&json!(far.id()), &json!("near one")));
