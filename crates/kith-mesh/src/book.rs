@@ -14,8 +14,23 @@ use std::{
 
 /// The first pause after a failed dial; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
-/// A device that was off for the night is found within this time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// A device that was off for the night is found within this time after it is back.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A dial ends within this time; until then nobody dials the same peer again.
+const UNDER_WAY: Duration = Duration::from_secs(30);
+/// How often at most a pause is cut short, by word of a new address or by the peer's own beacon.
+const HURRY: Duration = Duration::from_secs(10);
+/// Addresses of a peer that others may tell of; the rest is for what it says itself.
+const FROM_OTHERS: usize = MAX_ADDRESSES / 2;
+
+/// Who says where a peer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// The peer.
+    Itself,
+    /// Somebody else.
+    Others,
+}
 
 #[derive(Debug, Clone)]
 struct Entry {
@@ -24,6 +39,20 @@ struct Entry {
     connected: bool,
     failures: u32,
     next_try: Instant,
+    /// Until when nobody dials it, whatever is heard of it.
+    rests: Instant,
+    /// When its pause was last cut short.
+    hurried: Option<Instant>,
+}
+
+impl Entry {
+    fn hurry(&mut self, now: Instant) {
+        if !self.connected && self.hurried.is_none_or(|at| now.saturating_duration_since(at) >= HURRY) {
+            self.hurried = Some(now);
+            self.failures = 0;
+            self.next_try = self.next_try.min(now);
+        }
+    }
 }
 
 /// The known peers.
@@ -40,8 +69,9 @@ impl Book {
         Self { most, own, entries: HashMap::new(), changed: false }
     }
 
-    /// Takes addresses that somebody told of `peer`. Returns whether the peer was unknown.
-    pub fn hint(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>, now: Instant) -> bool {
+    /// Takes addresses of `peer`, the latest before the earlier ones; only one at which it was reached comes before them. A new one is
+    /// tried soon. Returns whether the peer was unknown.
+    pub fn hint(&mut self, peer: PeerId, addresses: impl IntoIterator<Item = Multiaddr>, told: Told, now: Instant) -> bool {
         if peer == self.own {
             return false;
         }
@@ -55,20 +85,44 @@ impl Book {
             connected: false,
             failures: 0,
             next_try: now,
+            rests: now,
+            hurried: None,
         });
+        let mut place = 1.min(entry.addresses.len());
+        let mut added = false;
         for address in addresses.into_iter().take(MAX_ADDRESSES) {
             let address = without_peer(address, &peer);
-            if usable(&address) && entry.addresses.len() < MAX_ADDRESSES && !entry.addresses.contains(&address) {
-                entry.addresses.push(address);
-                self.changed = true;
+            if !usable(&address) || entry.addresses.contains(&address) {
+                continue;
             }
+            match told {
+                Told::Itself => {
+                    entry.addresses.insert(place, address);
+                    entry.addresses.truncate(MAX_ADDRESSES);
+                    place = (place + 1).min(entry.addresses.len());
+                }
+                Told::Others if entry.addresses.len() < FROM_OTHERS => entry.addresses.push(address),
+                Told::Others => continue,
+            }
+            added = true;
         }
+        if added && !new {
+            entry.hurry(now);
+        }
+        self.changed |= added;
         new
+    }
+
+    /// A sign of life of `peer` itself: if it is not connected, it is dialled soon.
+    pub fn heard(&mut self, peer: &PeerId, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(peer) {
+            entry.hurry(now);
+        }
     }
 
     /// A connection to `peer` came about; where it was dialled, the address is the best from now on.
     pub fn connected(&mut self, peer: PeerId, dialled: Option<&Multiaddr>, seen: Timestamp, now: Instant) {
-        self.hint(peer, [], now);
+        self.hint(peer, [], Told::Itself, now);
         let Some(entry) = self.entries.get_mut(&peer) else { return };
         entry.last_seen = Some(seen);
         entry.connected = true;
@@ -86,6 +140,7 @@ impl Book {
         if let Some(entry) = self.entries.get_mut(peer) {
             entry.connected = false;
             entry.last_seen = Some(seen);
+            entry.failures = 0;
             entry.next_try = now + FIRST_PAUSE;
             self.changed = true;
         }
@@ -105,25 +160,29 @@ impl Book {
         self.entries.get(peer).map(|entry| entry.addresses.clone()).unwrap_or_default()
     }
 
-    /// At most `most` peers that are not connected and whose pause is over; they are given their next pause.
+    /// At most `most` peers that are not connected and whose pause is over. They are under way from now on.
     pub fn due(&mut self, most: usize, now: Instant) -> Vec<PeerId> {
         let mut due: Vec<(Instant, PeerId)> = self
             .entries
             .iter()
-            .filter(|(_, entry)| !entry.connected && !entry.addresses.is_empty() && entry.next_try <= now)
+            .filter(|(_, entry)| !entry.connected && !entry.addresses.is_empty() && entry.next_try.max(entry.rests) <= now)
             .map(|(peer, entry)| (entry.next_try, *peer))
             .collect();
         due.sort_unstable();
         due.truncate(most);
         let due: Vec<PeerId> = due.into_iter().map(|(_, peer)| peer).collect();
-        due.iter().for_each(|peer| self.failed(peer, now));
+        for peer in &due {
+            if let Some(entry) = self.entries.get_mut(peer) {
+                entry.next_try = now + UNDER_WAY;
+            }
+        }
         due
     }
 
     /// Nobody dials `peer` of their own accord for `pause`, as where it refused us or was cut off.
     pub fn rest(&mut self, peer: &PeerId, pause: Duration, now: Instant) {
         if let Some(entry) = self.entries.get_mut(peer) {
-            entry.next_try = now.checked_add(pause).unwrap_or(now + LONGEST_PAUSE);
+            entry.rests = now.checked_add(pause).unwrap_or(now + LONGEST_PAUSE);
         }
     }
 
@@ -156,7 +215,7 @@ impl Book {
     }
 
     pub fn remember(&mut self, peer: PeerId, cached: CachedPeer, now: Instant) {
-        self.hint(peer, cached.addresses.into_iter().map(|address| address.0), now);
+        self.hint(peer, cached.addresses.into_iter().map(|address| address.0), Told::Itself, now);
         if let Some(entry) = self.entries.get_mut(&peer) {
             entry.last_seen = Some(cached.last_seen);
         }

@@ -60,6 +60,8 @@ pub(crate) struct Link {
     pub punched: bool,
     pub opened: Instant,
     pub rtt: Option<Duration>,
+    /// Bytes that had come from the peer when the connection was last asked whether it lives.
+    pub heard: u64,
 }
 
 #[derive(Debug)]
@@ -126,6 +128,24 @@ impl Links {
         if let Some(link) = self.link(peer, id) {
             link.rtt = Some(rtt);
         }
+        self.spoke(peer, id);
+    }
+
+    /// Whether anything came from the peer since the last time this was asked of the connection.
+    pub fn spoke(&mut self, peer: &PeerId, id: ConnectionId) -> bool {
+        let Some((received, _)) = self.peers.get(peer).map(|linked| linked.counters.read()) else { return false };
+        self.link(peer, id).is_some_and(|link| std::mem::replace(&mut link.heard, received) < received)
+    }
+
+    /// Whether a peer is connected through a relay too, as while both dial at once.
+    pub fn is_relayed(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some_and(|linked| linked.links.iter().any(|link| link.relay.is_some()))
+    }
+
+    /// Whether a connection is one that the peer dialled, at an address of this node.
+    pub fn is_inbound(&self, peer: &PeerId, id: ConnectionId) -> bool {
+        let link = self.peers.get(peer).and_then(|linked| linked.links.iter().find(|link| link.id == id));
+        link.is_some_and(|link| !link.dialled && link.relay.is_none() && !link.punched)
     }
 
     pub fn identified(&mut self, peer: &PeerId, agent: &str, protocols: Vec<String>) {

@@ -86,6 +86,7 @@ pub(crate) enum Command {
     Report(NodeId, Fault),
     HintsFor(NodeId, Reply<Vec<Hint>>),
     Hints(Vec<Hint>),
+    Hint(NodeId, Vec<Address>),
     RelayThrough(Address, Reply<Result<(), ListenError>>),
     Stop(Reply<()>),
 }
@@ -144,6 +145,23 @@ impl Mesh {
     /// As [`Mesh::dial`]; [`DialError::NoAddress`] where nobody knows.
     pub async fn dial_node(&self, node: &NodeId) -> Result<NodeId, DialError> {
         self.ask(|reply| Command::DialNode(node.clone(), reply)).await.map_err(|_| DialError::Stopped)?
+    }
+
+    /// Takes addresses at which `node` says it is, as in its signed record. They are tried if it is not connected.
+    pub async fn hint(&self, node: NodeId, addresses: Vec<Address>) {
+        self.commands.send(Command::Hint(node, addresses)).await.ok();
+    }
+
+    /// As [`Mesh::dial`], at all of these addresses of one node at once.
+    pub(crate) async fn dial_all(&self, addresses: &[Address]) -> Result<NodeId, DialError> {
+        let mut found = Vec::new();
+        for address in addresses {
+            found.extend(resolve(address.0.clone()).await.into_iter().map(Address));
+        }
+        if found.is_empty() {
+            return Err(DialError::NoAddress);
+        }
+        self.ask(|reply| Command::DialAddress(found, reply)).await.map_err(|_| DialError::Stopped)?
     }
 
     /// Ends all connections to `peer`; whether there were any. It may connect again.
@@ -214,8 +232,12 @@ impl Mesh {
     pub async fn open_newest(&self, peer: &NodeId, protocols: &[&str]) -> Result<Stream, OpenError> {
         let mut wanted = protocols.iter().map(|text| text.parse()).collect::<Result<Vec<Protocol>, _>>()?;
         wanted.sort();
-        let (stream, spoken, place) =
-            self.ask(|reply| Command::Open(peer.clone(), wanted, reply)).await.map_err(|_| OpenError::Stopped)??;
+        let (stream, spoken, place) = match self.ask(|reply| Command::Open(peer.clone(), wanted, reply)).await {
+            Ok(opened) => opened?,
+            Err(_) if self.commands.is_closed() => return Err(OpenError::Stopped),
+            // It was being closed when it was asked.
+            Err(_) => return Err(OpenError::NotConnected),
+        };
         Ok(Stream::new(stream, spoken.as_ref().parse()?, peer.clone(), Arc::clone(&self.in_flight), place))
     }
 

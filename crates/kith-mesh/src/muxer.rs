@@ -15,11 +15,16 @@ use std::{
     io,
     pin::Pin,
     task::{Context, Poll, Waker, ready as poll_ready},
+    time::Duration,
 };
+use tokio::time::Sleep;
 
 /// Bytes that one peer may have sent on all its streams before we read them. Enough for 600 MB/s at 100 ms; a window only grows while
 /// its stream is read.
 const RECEIVE_WINDOW: usize = 64 * 1024 * 1024;
+
+/// For a connection's farewell. One whose cable was pulled never takes the bytes that wait for it, and nobody redials until it is gone.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The upgrade to Yamux.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +37,7 @@ impl Yamux {
         config.set_max_num_streams(MUXED_STREAMS);
         config.set_max_connection_receive_window(Some(RECEIVE_WINDOW));
         config.set_read_after_close(false);
-        Muxer { connection: yamux::Connection::new(io, config, mode), inbound: VecDeque::new(), waker: None }
+        Muxer { connection: yamux::Connection::new(io, config, mode), inbound: VecDeque::new(), waker: None, farewell: None }
     }
 }
 
@@ -71,6 +76,8 @@ pub(crate) struct Muxer<C> {
     /// Streams that the peer opened while only the connection's own progress was asked for; at most [`MUXED_STREAMS`], Yamux's bound.
     inbound: VecDeque<yamux::Stream>,
     waker: Option<Waker>,
+    /// Runs from when the connection is to close.
+    farewell: Option<Pin<Box<Sleep>>>,
 }
 
 impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> Muxer<C> {
@@ -103,6 +110,10 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> StreamMuxer for Muxer<C
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let farewell = self.farewell.get_or_insert_with(|| Box::pin(tokio::time::sleep(FAREWELL)));
+        if farewell.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         self.connection.poll_close(cx).map_err(to_io)
     }
 

@@ -38,7 +38,7 @@ use libp2p::{
     upnp,
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     num::NonZeroUsize,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -99,6 +99,10 @@ struct Node {
     parting: HashMap<PeerId, String>,
     /// Places with relays, by listener.
     reservations: HashMap<ListenerId, (PeerId, Multiaddr)>,
+    /// Relays that gave no place, and until when they are not asked again. No more than there are peers.
+    resting_relays: HashMap<PeerId, Instant>,
+    /// Addresses of this node that its owner named.
+    declared: BTreeSet<Multiaddr>,
     /// Relays asked for by name, which are asked again when they leave.
     wanted_relays: HashSet<Multiaddr>,
     validating: JoinSet<Validated>,
@@ -199,6 +203,8 @@ impl Mesh {
             unfound: HashMap::new(),
             parting: HashMap::new(),
             reservations: HashMap::new(),
+            resting_relays: HashMap::new(),
+            declared: BTreeSet::new(),
             wanted_relays: HashSet::new(),
             validating: JoinSet::new(),
             tasks,
@@ -271,18 +277,16 @@ impl Node {
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
-                self.tell(Event::Listening(Address(address)));
-                self.listening_changed();
+                self.listens(address);
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.tell(Event::NotListening(Address(address)));
-                self.listening_changed();
+                self.listens_no_more(address);
             }
             SwarmEvent::ListenerClosed { listener_id, addresses, reason } => {
                 if let Err(error) = reason {
                     tracing::warn!(%error, "a listener closed");
                 }
-                self.reservations.remove(&listener_id);
+                self.reservation_ended(listener_id);
                 addresses.into_iter().for_each(|address| self.tell(Event::NotListening(Address(address))));
                 self.listening_changed();
             }
@@ -308,6 +312,8 @@ impl Node {
             BehaviourEvent::Ping(event) => match event.result {
                 Ok(rtt) => self.links.measured(&event.peer, event.connection, rtt),
                 Err(ping::Failure::Unsupported) => {}
+                // An answer waits behind what is being sent: where bytes come, a slow connection is no dead one.
+                Err(_) if self.links.spoke(&event.peer, event.connection) => {}
                 // A cable that was pulled closes nothing by itself: what does not answer any more is no connection.
                 Err(failure) => {
                     tracing::debug!(peer = %event.peer, %failure, "a connection that does not answer is closed");

@@ -86,6 +86,12 @@ impl Reach {
         }
     }
 
+    /// This node is at another place: what was found out about `address` holds no longer, and what failed may not fail here.
+    pub fn moved(&mut self, address: &Multiaddr) {
+        self.confirmed.remove(address);
+        self.failed = None;
+    }
+
     pub fn expired(&mut self, address: &Multiaddr) {
         self.confirmed.remove(address);
     }
@@ -153,7 +159,7 @@ impl Reach {
 }
 
 /// Whether an address is of the internet, and not of a home, a provider's NAT or the machine itself. A name is taken to be.
-fn is_global(address: &Multiaddr) -> bool {
+pub(crate) fn is_global(address: &Multiaddr) -> bool {
     match ip(address) {
         Some(IpAddr::V4(ip)) => {
             let [a, b, ..] = ip.octets();

@@ -77,10 +77,11 @@ impl Streams {
         Self { offered: offered.into(), most_inbound, most_outbound, peers: HashMap::new(), queue: VecDeque::new(), waker: None }
     }
 
-    /// Opens a stream in the first of `protocols` that the peer speaks, over the best connection.
+    /// Opens a stream in the first of `protocols` that the peer speaks: over a direct connection if there is one, and of several over the
+    /// youngest, since an older one may be dead and not know it.
     pub fn open(&mut self, peer: &PeerId, protocols: Vec<StreamProtocol>, reply: oneshot::Sender<Result<Opened, OpenError>>) {
         let known = self.peers.get(peer).and_then(|known| {
-            let best = known.connections.iter().min_by_key(|(_, relayed)| *relayed)?;
+            let best = known.connections.iter().rev().min_by_key(|(_, relayed)| *relayed)?;
             Some((best.0, Arc::clone(&known.outbound)))
         });
         let answer = match known {

@@ -9,7 +9,7 @@ fn peer(seed: u8) -> PeerId {
 
 fn link(id: usize, dialled: bool, relay: Option<PeerId>, opened: Instant) -> Link {
     let address = "/ip4/10.0.0.1/tcp/4001".parse().unwrap();
-    Link { id: ConnectionId::new_unchecked(id), address, relay, dialled, punched: false, opened, rtt: None }
+    Link { id: ConnectionId::new_unchecked(id), address, relay, dialled, punched: false, opened, rtt: None, heard: 0 }
 }
 
 fn with(own: PeerId, other: PeerId, links: Vec<Link>) -> Links {

@@ -3,6 +3,7 @@
 use super::Node;
 use crate::{
     address::{Address, node_id, peer_at_end, peer_id},
+    book::Told,
     bounds::{EXCHANGED_PEERS, MAX_ADDRESSES, MAX_WAITING_DIALS},
     event::{Event, Fault},
     exchange::Hint,
@@ -82,7 +83,8 @@ impl Node {
                 }
             }
             Command::HintsFor(asker, reply) => drop(reply.send(self.hints_for(&asker))),
-            Command::Hints(hints) => self.on_hints(hints),
+            Command::Hints(hints) => self.on_hints(hints, Told::Others),
+            Command::Hint(node, addresses) => self.on_hints(vec![Hint { node, addresses }], Told::Itself),
             Command::RelayThrough(relay, reply) => drop(reply.send(self.relay_through(relay))),
             // The loop itself takes it.
             Command::Stop(reply) => drop(reply.send(())),

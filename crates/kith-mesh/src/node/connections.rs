@@ -4,6 +4,7 @@ use super::Node;
 use crate::{
     address::{Address, is_relayed, node_id, relay_of},
     admission::Refused,
+    book::Told,
     bounds::MAX_ADDRESSES,
     event::{Event, Refuser},
     exchange,
@@ -47,7 +48,7 @@ impl Node {
         let (now, seen) = (Instant::now(), self.ports.clock.now());
         self.book.connected(peer, (dialled && relay.is_none()).then_some(&address), seen, now);
         let before = self.links.path(&peer);
-        let link = Link { id, address, relay, dialled, punched: false, opened: now, rtt: None };
+        let link = Link { id, address, relay, dialled, punched: false, opened: now, rtt: None, heard: 0 };
         let first = self.links.opened(peer, link, seen, self.traffic.of(peer));
         self.refused.remove(&peer);
         if let Some(node) = node_id(&peer) {
@@ -119,12 +120,13 @@ impl Node {
     pub(super) fn on_dial_failed(&mut self, connection: ConnectionId, peer: Option<PeerId>, error: swarm::DialError) {
         tracing::debug!(?peer, error = %chain(&error), "a dial failed");
         let anyone = self.waiting_anyone.remove(&connection);
-        if let Some(peer) = peer {
-            self.book.failed(&peer, Instant::now());
-        }
         // Another attempt, or a connection from the other side, still decides for those who wait.
         if matches!(error, swarm::DialError::DialPeerConditionFalse(_)) {
             return;
+        }
+        // Tests of reachability and dials through routers fail beside a connection that stands.
+        if let Some(peer) = peer.filter(|peer| !self.links.is_connected(peer)) {
+            self.book.failed(&peer, Instant::now());
         }
         let refused = refusal(&error).or_else(|| peer.and_then(|peer| self.refused.remove(&peer)));
         let outcome = match (refused, error) {
@@ -149,7 +151,10 @@ impl Node {
     }
 
     pub(super) fn on_identify(&mut self, event: identify::Event) {
-        let identify::Event::Received { peer_id: peer, info, .. } = event else { return };
+        let identify::Event::Received { connection_id, peer_id: peer, info } = event else { return };
+        if self.links.is_inbound(&peer, connection_id) && !self.links.is_relayed(&peer) {
+            self.reached_at(info.observed_addr.clone());
+        }
         let protocols = info.protocols.iter().map(ToString::to_string).collect();
         self.links.identified(&peer, &info.agent_version, protocols);
         // What a peer calls itself on its own machine is of use on that machine only.
@@ -163,7 +168,7 @@ impl Node {
         for address in &addresses {
             self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
         }
-        self.book.hint(peer, addresses, Instant::now());
+        self.book.hint(peer, addresses, Told::Itself, Instant::now());
     }
 
     /// Asks again at the next tick, or says that nobody knows.
@@ -201,7 +206,7 @@ impl Node {
             Err(kad::GetClosestPeersError::Timeout { peers, .. }) => peers,
         };
         for known in found {
-            self.hint(known.peer_id, known.addrs.into_iter().take(MAX_ADDRESSES));
+            self.hint(known.peer_id, known.addrs.into_iter().take(MAX_ADDRESSES), Told::Others);
         }
         if !step.last {
             return;

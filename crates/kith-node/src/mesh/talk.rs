@@ -5,8 +5,8 @@ use async_trait::async_trait;
 use kith_api::mesh::MeshError;
 use kith_events::Events;
 use kith_mesh::{Event, Mesh, Path, Refuser};
-use kith_networks::{Hardware, NetworkId, Networks, NodeSays, SaidLink};
-use kith_types::Timestamp;
+use kith_networks::{Hardware, NetworkId, Networks, NodeRecord, NodeSays, SaidLink};
+use kith_types::{NodeId, Timestamp};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -103,7 +103,23 @@ pub(super) async fn say(
     Ok(())
 }
 
+/// Tells the mesh where a node says it is.
+async fn hint(mesh: &Mesh, node: NodeId, says: &NodeSays) {
+    mesh.hint(node, says.addresses.iter().filter_map(|address| address.parse().ok()).collect()).await;
+}
+
 impl Talk {
+    /// Tells the mesh where all nodes say they are.
+    async fn show_the_way(&self) {
+        let nodes = self.networks.nodes(self.network).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the records of the network's nodes cannot be read");
+            Vec::new()
+        });
+        for known in nodes.into_iter().filter(|known| !known.itself && !known.expired) {
+            hint(&self.mesh, known.node, &known.says).await;
+        }
+    }
+
     /// Says what changed, and says it again before it is forgotten.
     pub async fn keep_saying(self: Arc<Self>) {
         let (mut before, mut at) = (None, None);
@@ -144,6 +160,7 @@ impl Talk {
                     if let Err(error) = protocols::exchange(&this.mesh, &this.networks, this.network, &peer).await {
                         tracing::debug!(%peer, %error, "records were not exchanged");
                     }
+                    this.show_the_way().await;
                 });
             }
             Event::Disconnected { peer, why } => {
@@ -173,6 +190,12 @@ impl Talk {
             Event::ReachabilityChanged(reach) => {
                 self.events.publish("mesh.reachability", json!({"status": reach.status, "why": reach.why}));
                 self.changes.record();
+            }
+            Event::Gossip { topic, message, .. } if topic == ports::RECORDS => {
+                // It was judged before it came here.
+                let Ok(record) = NodeRecord::open(&message) else { return };
+                let this = Arc::clone(self);
+                tokio::spawn(async move { hint(&this.mesh, record.node, &record.says).await });
             }
             Event::Listening(_) | Event::NotListening(_) | Event::Gossip { .. } | Event::Stopped => {}
         }
