@@ -5,7 +5,7 @@ use crate::{
     testing::{Networked, TestApp},
 };
 use kith_networks::{NodeSays, Role, SaidLink};
-use kith_types::NodeId;
+use kith_types::{Clock, NodeId};
 use serde_json::json;
 
 #[tokio::test]
