@@ -75,7 +75,8 @@ fn skeleton(version: &str) -> OpenApi {
     let signature = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
         "X-Signature",
         "An approved node's Ed25519 signature in base64, with X-Node-Id, X-Timestamp-Ms, X-Nonce and X-Body-Sha256: over time, nonce, \
-         method, path with query, and the digest, joined by line feeds.",
+         method, path with query, and the digest, joined by line feeds. With X-Recipient, the id of the node that it is for, which is \
+         signed as a further line, it is good at no other node.",
     )));
     OpenApiBuilder::new()
         .info(
