@@ -110,6 +110,8 @@ struct State {
     online: Option<NetworkId>,
     fault: Option<String>,
     peers: Vec<Peer>,
+    /// With whom a speed test was made.
+    tested: Vec<NodeId>,
     /// What crossing connections is refused with.
     refusal: Option<fn() -> MeshError>,
 }
@@ -217,10 +219,12 @@ impl Mesh for FakeMesh {
     }
     async fn speedtest(&self, node: &NodeId) -> Result<Speed, MeshError> {
         self.check()?;
+        self.state.lock().unwrap().tested.push(node.clone());
         Ok(Self::speed(node))
     }
     async fn speeds(&self, node: &NodeId) -> Result<Vec<Speed>, MeshError> {
-        Ok(vec![Self::speed(node)])
+        let state = self.state.lock().unwrap();
+        Ok(state.tested.iter().filter(|tested| *tested == node).map(Self::speed).collect())
     }
     async fn throughput(&self) -> Vec<Throughput> {
         vec![Throughput { at: Timestamp::from_ms(0), bytes_in: 100, bytes_out: 50 }]

@@ -103,14 +103,25 @@ async fn the_other_references_see_the_same_peers() {
 #[tokio::test]
 async fn a_speed_test_is_told_and_every_reason_against_one() {
     let test = TestApp::new().await;
-    let guest = Networked::new().await;
-    let path = format!("/api/v1/network/speedtest/{}", guest.id());
-    assert_eq!(test.bad("POST", &path, None).await, (503, "NETWORK_OFFLINE".into()));
-    test.founded().await;
+    let of = |node: &NodeId| format!("/api/v1/network/speedtest/{node}");
+    let stranger = Networked::new().await;
+    assert_eq!(test.bad("POST", &of(stranger.id()), None).await, (503, "NETWORK_OFFLINE".into()));
+    let id = test.founded().await;
+    let guest = test.guest(id, Role::Member).await;
+    let path = of(guest.id());
+    for nobody in [stranger.id(), test.node.id()] {
+        assert_eq!(test.bad("POST", &of(nobody), None).await, (404, "NODE_NOT_FOUND".into()));
+        assert_eq!(test.bad("GET", &format!("{}/history", of(nobody)), None).await, (404, "NODE_NOT_FOUND".into()));
+    }
+    assert_eq!(test.good("GET", &format!("{path}/history"), None).await, json!({"results": []}));
     let told = test.good("POST", &path, None).await;
     assert_eq!((&told["latency_ms"], &told["down_bytes_per_second"]), (&json!(1.5), &json!(200.0)));
     let history = test.good("GET", &format!("{path}/history"), None).await;
     assert_eq!(history["results"], json!([told]));
+    test.node.networks.remove(id, guest.id()).await.unwrap();
+    assert_eq!(test.bad("POST", &path, None).await, (404, "NODE_NOT_FOUND".into()));
+    assert_eq!(test.good("GET", &format!("{path}/history"), None).await["results"], json!([told]), "what was measured stays");
+    let path = of(test.guest(id, Role::Member).await.id());
     for (refusal, expected) in [
         ((|| MeshError::Busy) as fn() -> MeshError, (409, "CONFLICT")),
         (|| MeshError::Unreachable("it is not connected".into()), (502, "PEER_UNREACHABLE")),

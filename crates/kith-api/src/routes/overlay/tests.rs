@@ -68,6 +68,10 @@ async fn the_mesh_is_let_in_by_its_token_or_a_members_signature_and_by_nothing_e
     }
     let identity = test.mesh_token("GET", "/identity", None).await.body;
     assert_eq!((&identity["peerId"], &identity["networkMode"]), (&json!(test.node.id()), &json!("enterprise_overlay")));
+    assert_eq!(identity["coordinatorUrl"], "", "it listens nowhere where others reach it");
+    test.app.set_listening(vec!["127.0.0.1:4343".parse().unwrap(), "0.0.0.0:4343".parse().unwrap()]);
+    let identity = test.mesh_token("GET", "/identity", None).await.body;
+    assert_eq!(identity["coordinatorUrl"], "http://192.0.2.1:4343");
     let elsewhere = sign(&guest.identity, "GET", "/api/v1/nodes", "", &nonce(1), now);
     assert_eq!(test.ask("GET", "/api/v1/nodes", &elsewhere, None).await.status, 401, "a signature opens the mesh alone");
 }
