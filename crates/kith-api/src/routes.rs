@@ -45,6 +45,7 @@ mod networks;
 mod nodes;
 mod onboarding;
 mod overlay;
+mod shards;
 mod swarm;
 
 pub(crate) use system::process_memory;
@@ -278,6 +279,7 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Mesh, Std, routes!(overlay::ingest))
         .add(Level::Mesh, Std, routes!(overlay::capabilities))
         .add(Level::Admin, Adm, routes!(overlay::coordinators))
+        .add(Level::Admin, Adm, routes!(shards::download))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

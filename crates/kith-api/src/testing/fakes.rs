@@ -8,10 +8,12 @@ use crate::{
     mesh::{Mesh, MeshError, Peer, PeerPath, Reach, Speed, Standing, Throughput},
 };
 use async_trait::async_trait;
+use kith_blobs::Put;
 use kith_documents::Text;
 use kith_inference::{Catalogue, InferenceError, KeptProvider, KeyStore, KeyStoreError, ModelCard};
+use kith_models::{Asked, Neighbours, NoNeighbour, Overrides, Tell, Told};
 use kith_networks::{Network, NetworkId, Networks};
-use kith_types::{NodeId, Timestamp};
+use kith_types::{ModelName, NodeId, Sha256, Timestamp};
 use serde_json::{Map, Value};
 use std::{
     sync::{Arc, Mutex},
@@ -96,6 +98,29 @@ impl Lan for Fakes {
 impl Documents for Fakes {
     async fn text(&self, _: Vec<u8>, _: Turn) -> Result<Text, Unread> {
         unreachable!("nobody reads documents here")
+    }
+}
+
+/// Neighbours that have what tests say, and give it at their leisure: never.
+#[derive(Default)]
+pub(crate) struct FakeNeighbours(Mutex<Vec<(ModelName, Told)>>);
+
+impl FakeNeighbours {
+    /// From now on these have a model of this name.
+    pub fn has(&self, name: &str, by: &[&str]) {
+        let by = by.iter().map(|name| (*name).to_owned()).collect();
+        let told = Told { sha256: Sha256::from_bytes([7; 32]), size: 5, overrides: Overrides::default(), by };
+        self.0.lock().unwrap().push((name.parse().unwrap(), told));
+    }
+}
+
+#[async_trait]
+impl Neighbours for FakeNeighbours {
+    async fn find(&self, name: &ModelName) -> Option<Told> {
+        self.0.lock().unwrap().iter().find(|(known, _)| known == name).map(|(_, told)| told.clone())
+    }
+    async fn fetch(&self, _: Asked, _: Tell) -> Result<Put, NoNeighbour> {
+        std::future::pending().await
     }
 }
 
