@@ -91,6 +91,7 @@ async fn the_other_references_see_the_same_peers() {
     let swarm = test.good("GET", "/api/admin/peers", None).await;
     assert_eq!((&swarm["peers"][0]["models"], &swarm["peers"][0]["trust_score"]), (&json!(["a:1"]), &json!(null)));
     let map = test.good("GET", "/api/admin/network-map", None).await;
+    assert_eq!(map["regions"]["unknown"]["coverage_gaps"], json!(["a:1"]), "this node tells no region, and has no model");
     assert_eq!((&map["regions"]["CH"]["models"]["a:1"], &map["regions"]["unknown"]["total"]), (&json!(1), &json!(1)));
     let throughput = test.good("GET", "/api/v1/stats/throughput", None).await;
     assert_eq!(throughput["mesh"], json!([{"ts_ms": 0, "in_bytes_per_second": 10.0, "out_bytes_per_second": 5.0}]));
