@@ -26,6 +26,14 @@ struct Shown {
     invite: String,
     expires: Timestamp,
     url: Zeroizing<String>,
+    addresses: Vec<String>,
+}
+
+impl Shown {
+    /// Whether who has it finds this node still; while nothing is known of where that is, nothing is better.
+    fn leads_to(&self, own: &[String]) -> bool {
+        own.is_empty() || self.addresses.iter().any(|address| own.contains(address))
+    }
 }
 
 /// The code that lets one device into a network.
@@ -50,19 +58,20 @@ async fn addresses(app: &App, network: NetworkId) -> Vec<String> {
     if app.mesh.standing().await.network == Some(network) { app.mesh.addresses().await } else { Vec::new() }
 }
 
-/// The code for one device that is told until it is used, taken back, or nearly over, or the network's key changes.
+/// The code for one device that is told until it is used, taken back, or nearly over, or the network's key or this node's addresses
+/// change.
 pub(crate) async fn shown(app: &App, network: &Network, by: &Principal) -> Result<ShownCode, ApiError> {
     let mut kept = app.invitations.0.lock().await;
-    let now = app.clock.now();
-    if let Some(shown) = kept.as_ref().filter(|shown| shown.network == network.id && shown.key_id == network.key_id) {
+    let (now, addresses) = (app.clock.now(), addresses(app, network.id).await);
+    let fits = |shown: &&Shown| shown.network == network.id && shown.key_id == network.key_id && shown.leads_to(&addresses);
+    if let Some(shown) = kept.as_ref().filter(fits) {
         let invites = app.networks.invites(network.id).await?;
         let open = invites.iter().any(|invite| invite.id == shown.invite && invite.state == InviteState::Open);
         if open && shown.expires >= now.plus_ms(LEAST_LEFT_MS) {
             return Ok(ShownCode { url: shown.url.clone(), expires: shown.expires });
         }
     }
-    let (addresses, by) = (addresses(app, network.id).await, notice::name(by));
-    let order = InviteOrder { label: LABEL.to_owned(), addresses, by, ..InviteOrder::default() };
+    let order = InviteOrder { label: LABEL.to_owned(), addresses, by: notice::name(by), ..InviteOrder::default() };
     let issued = app.networks.invite(network.id, order).await?;
     let code = ShownCode { url: Zeroizing::new(issued.url), expires: issued.invite.expires };
     *kept = Some(Shown {
@@ -71,6 +80,7 @@ pub(crate) async fn shown(app: &App, network: &Network, by: &Principal) -> Resul
         invite: issued.invite.id,
         expires: code.expires,
         url: code.url.clone(),
+        addresses: issued.addresses,
     });
     Ok(code)
 }

@@ -324,6 +324,23 @@ async fn the_networks_code_is_the_same_until_it_is_used_taken_back_or_the_key_ch
 }
 
 #[tokio::test]
+async fn a_code_that_was_shown_offline_gives_way_to_one_with_the_addresses() {
+    let test = TestApp::new().await;
+    let id = test.founded().await;
+    let shown = async || test.good("GET", "/api/admin/network-code", None).await["code"].as_str().unwrap().to_owned();
+    let addresses = |code: &str| test.node.networks.preview(code).unwrap().addresses;
+    test.good("POST", "/api/v1/networks/disconnect", None).await;
+    let blind = shown().await;
+    assert_eq!((addresses(&blind).len(), shown().await), (0, blind.clone()));
+    test.good("POST", &at(id, "/connect"), None).await;
+    let seeing = shown().await;
+    assert_eq!((addresses(&seeing), shown().await), (vec!["/ip4/192.0.2.1/tcp/4001".to_owned()], seeing.clone()));
+    assert_ne!(seeing, blind);
+    test.good("POST", "/api/v1/networks/disconnect", None).await;
+    assert_eq!(shown().await, seeing, "nothing better is known");
+}
+
+#[tokio::test]
 async fn a_network_is_joined_by_a_code_or_an_address() {
     let (host, test) = (TestApp::new().await, TestApp::new().await);
     host.founded().await;
