@@ -136,6 +136,25 @@ async fn a_model_is_pulled_by_its_name_from_a_member_without_any_internet() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_shard_is_fetched_from_a_member_and_is_local_from_then_on() {
+    let (first, second) = (node().await, node().await);
+    let network = found(&first).await;
+    gather(&first, &network, &[&second]).await;
+    let bytes = model(1, 4);
+    first.import_bytes("base:1b", &bytes).await;
+    let shard = "/api/admin/models/base:1b/shards/0/download";
+    let begun = good(&second, Method::POST, shard, None).await;
+    assert_eq!((&begun["status"], &begun["source"]), (&json!("downloading"), &json!("p2p")), "{begun}");
+    assert!(begun["peer"].as_str().is_some_and(|peer| !peer.is_empty()), "{begun}");
+    until("it is there", SOON, async || download(&second).await["status"] == "completed").await;
+    assert!(holds(&second, &bytes));
+    assert_eq!(good(&second, Method::POST, shard, None).await["status"], "already_local");
+    let (status, nowhere) = ask(&second, Method::POST, "/api/admin/models/other:1b/shards/0/download", None).await;
+    assert_eq!((status, &nowhere["field"]), (StatusCode::BAD_REQUEST, &json!("id")), "{nowhere}");
+    stop([first, second]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_copy_is_not_given_and_the_sound_one_of_another_member_is() {
     let (first, second, third) = (node().await, node().await, node().await);
     let network = found(&first).await;

@@ -47,7 +47,7 @@ pub(crate) async fn admit(
     let bearer = bearer_of(headers).or(query_token);
     // A signature counts where the mesh is let in; elsewhere it is a header like others.
     let signature = match asked {
-        Some(Level::Mesh) => signed::verify(&method, request.uri(), headers, app.clock.now()),
+        Some(Level::Mesh) => signed::verify((&method, request.uri()), headers, &app.node_id, app.clock.now()),
         _ => None,
     };
     let presented = Presented {

@@ -44,14 +44,18 @@ const SUMMARY_MS: i64 = 180_000;
 
 /// Messages that came, and what they told that is good for a short while only.
 pub(crate) struct Envelopes {
+    /// Those of messages that took effect.
     ids: Seen,
+    /// Held while a message is acted upon: one that comes twice at once is acted upon once.
+    acting: tokio::sync::Mutex<()>,
     senders: Mutex<HashMap<NodeId, (Timestamp, u32)>>,
     summaries: Mutex<HashMap<NodeId, (Timestamp, CoordinatorCapabilities)>>,
 }
 
 impl Default for Envelopes {
     fn default() -> Self {
-        Self { ids: Seen::new(MAX_REMEMBERED), senders: Mutex::default(), summaries: Mutex::default() }
+        let (ids, acting) = (Seen::new(MAX_REMEMBERED), tokio::sync::Mutex::default());
+        Self { ids, acting, senders: Mutex::default(), summaries: Mutex::default() }
     }
 }
 
@@ -151,15 +155,22 @@ pub(crate) async fn ingest(app: &App, envelope: MeshEnvelope) -> Result<IngestAn
         return Err(ApiError { retry_after: Some(10), ..often });
     }
     let until = envelope.issued_at_ms.plus_ms(MAX_TTL_MS.cast_signed() + SKEW_MS);
-    let digest = Sha256::digest(format!("{from}\n{}", envelope.id));
-    match app.envelopes.ids.take(digest.into(), until, now) {
-        Sight::New => acted(app, from, &envelope, now).await,
-        Sight::Known => Ok(IngestAnswer { ok: true, duplicate: true }),
+    let digest: [u8; 32] = Sha256::digest(format!("{from}\n{}", envelope.id)).into();
+    let _acting = app.envelopes.acting.lock().await;
+    match app.envelopes.ids.look(&digest, now) {
+        Sight::New => {}
+        Sight::Known => return Ok(IngestAnswer { ok: true, duplicate: true }),
         Sight::Full => {
             let full = ApiError::new(Code::Overloaded, "more messages came in a short while than are remembered");
-            Err(ApiError { retry_after: Some(30), ..full })
+            return Err(ApiError { retry_after: Some(30), ..full });
         }
     }
+    let answer = acted(app, from, &envelope, now).await?;
+    // What failed, or had no effect, is no duplicate when it comes again: it is tried again.
+    if answer.ok {
+        app.envelopes.ids.take(digest, until, now);
+    }
+    Ok(answer)
 }
 
 /// Does what a message asks for.

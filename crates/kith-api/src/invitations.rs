@@ -1,8 +1,9 @@
 //! Invites to the active network as clients show them: with QR code and file, and one that is told again until it is used.
 
-use crate::{app::App, error::ApiError, qr::qr_svg};
-use kith_networks::{Invite, InviteOrder, InviteState, Issued, Network, NetworkError, NetworkId, Role};
-use kith_types::{Code, NodeId, Timestamp};
+use crate::{app::App, error::ApiError, notice, qr::qr_svg};
+use kith_access::Principal;
+use kith_networks::{Invite, InviteOrder, InviteState, Issued, MAX_INVITES, Network, NetworkError, NetworkId, Role};
+use kith_types::{Code, NodeId, Scope, Timestamp};
 use kith_wire::networks::{InviteInfo, InviteStage, NetworkInvite, NewInvite};
 use tokio::sync::Mutex;
 use zeroize::Zeroizing;
@@ -11,6 +12,9 @@ use zeroize::Zeroizing;
 const LEAST_LEFT_MS: i64 = 3_600_000;
 /// What an invite that is shown again is noted as.
 const LABEL: &str = "shown code";
+/// Invites of a network, open or lately over, up to which one without the admin scope may make another: half of what is kept, so that
+/// an owner always can.
+const FOR_ANYBODY: usize = MAX_INVITES as usize / 2;
 
 /// The invite that is shown to whoever asks for the network's code. Asking often does not make one each time.
 #[derive(Default)]
@@ -22,6 +26,14 @@ struct Shown {
     invite: String,
     expires: Timestamp,
     url: Zeroizing<String>,
+    addresses: Vec<String>,
+}
+
+impl Shown {
+    /// Whether who has it finds this node still; while nothing is known of where that is, nothing is better.
+    fn leads_to(&self, own: &[String]) -> bool {
+        own.is_empty() || self.addresses.iter().any(|address| own.contains(address))
+    }
 }
 
 /// The code that lets one device into a network.
@@ -46,18 +58,20 @@ async fn addresses(app: &App, network: NetworkId) -> Vec<String> {
     if app.mesh.standing().await.network == Some(network) { app.mesh.addresses().await } else { Vec::new() }
 }
 
-/// The code for one device that is told until it is used, taken back, or nearly over, or the network's key changes.
-pub(crate) async fn shown(app: &App, network: &Network) -> Result<ShownCode, ApiError> {
+/// The code for one device that is told until it is used, taken back, or nearly over, or the network's key or this node's addresses
+/// change.
+pub(crate) async fn shown(app: &App, network: &Network, by: &Principal) -> Result<ShownCode, ApiError> {
     let mut kept = app.invitations.0.lock().await;
-    let now = app.clock.now();
-    if let Some(shown) = kept.as_ref().filter(|shown| shown.network == network.id && shown.key_id == network.key_id) {
+    let (now, addresses) = (app.clock.now(), addresses(app, network.id).await);
+    let fits = |shown: &&Shown| shown.network == network.id && shown.key_id == network.key_id && shown.leads_to(&addresses);
+    if let Some(shown) = kept.as_ref().filter(fits) {
         let invites = app.networks.invites(network.id).await?;
         let open = invites.iter().any(|invite| invite.id == shown.invite && invite.state == InviteState::Open);
         if open && shown.expires >= now.plus_ms(LEAST_LEFT_MS) {
             return Ok(ShownCode { url: shown.url.clone(), expires: shown.expires });
         }
     }
-    let order = InviteOrder { label: LABEL.to_owned(), addresses: addresses(app, network.id).await, ..InviteOrder::default() };
+    let order = InviteOrder { label: LABEL.to_owned(), addresses, by: notice::name(by), ..InviteOrder::default() };
     let issued = app.networks.invite(network.id, order).await?;
     let code = ShownCode { url: Zeroizing::new(issued.url), expires: issued.invite.expires };
     *kept = Some(Shown {
@@ -66,12 +80,27 @@ pub(crate) async fn shown(app: &App, network: &Network) -> Result<ShownCode, Api
         invite: issued.invite.id,
         expires: code.expires,
         url: code.url.clone(),
+        addresses: issued.addresses,
     });
     Ok(code)
 }
 
-/// Makes the invite that is asked for.
-pub(crate) async fn make(app: &App, network: NetworkId, new: NewInvite) -> Result<NetworkInvite, ApiError> {
+/// Refuses what one without the admin scope may not make: more than an invite for one member within a day.
+async fn modest(app: &App, network: NetworkId, order: &InviteOrder) -> Result<(), ApiError> {
+    let usual = InviteOrder::default();
+    if order.role != usual.role || order.uses > usual.uses || order.lifetime_ms > usual.lifetime_ms {
+        let message = "without the admin scope an invite is for one member, within a day";
+        return Err(ApiError::new(Code::Forbidden, message));
+    }
+    if app.networks.invites(network).await?.len() >= FOR_ANYBODY {
+        let message = "so many invites were made that only one with the admin scope may make another; take some back";
+        return Err(ApiError::new(Code::Conflict, message));
+    }
+    Ok(())
+}
+
+/// Makes the invite that is asked for, as far as who asks may.
+pub(crate) async fn make(app: &App, network: NetworkId, new: NewInvite, by: &Principal) -> Result<NetworkInvite, ApiError> {
     let invalid = |field: &str, message: &str| ApiError::new(Code::InvalidRequest, message).with_field(field);
     let role: Role = match new.role.as_deref() {
         None => Role::Member,
@@ -88,12 +117,17 @@ pub(crate) async fn make(app: &App, network: NetworkId, new: NewInvite) -> Resul
         Some(seconds) => i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1000),
     };
     let addresses = addresses(app, network).await;
-    let order = InviteOrder { label: new.label, uses: new.uses.unwrap_or(usual.uses), lifetime_ms, role, for_node, addresses };
+    let (label, uses, name) = (new.label, new.uses.unwrap_or(usual.uses), notice::name(by));
+    let order = InviteOrder { label, uses, lifetime_ms, role, for_node, addresses, by: name };
+    if by.scope != Some(Scope::Admin) {
+        modest(app, network, &order).await?;
+    }
     Ok(told(app.networks.invite(network, order).await?))
 }
 
 fn told(issued: Issued) -> NetworkInvite {
-    NetworkInvite { qr_svg: qr_svg(&issued.url), file: issued.file(), url: issued.url, invite: info(issued.invite) }
+    let (qr_svg, file) = (qr_svg(&issued.url), issued.file());
+    NetworkInvite { qr_svg, file, url: issued.url, addresses: issued.addresses, invite: info(issued.invite) }
 }
 
 /// An invite on the wire.

@@ -130,6 +130,16 @@ const OPEN: [(&str, &str); 4] =
 const API: [&str; 5] = ["/api", "/v1", "/metrics", "/ws", "/models"];
 /// Passwords and sessions are for those who sit at the machine, and would open more than a device may.
 const CLOSED: &str = "/api/v1/auth/";
+/// What is under here stands for the private networks: a device looks at them, but changes none.
+const NETWORKS: &str = "/api/v1/networks";
+/// What lets others into a network, or puts this node onto another one: who lost a phone has not lost the network.
+const WAYS_IN: [&str; 5] = [
+    "/api/v1/networks/{id}/key",
+    "/api/v1/networks/{id}/invite",
+    "/api/v1/system/share",
+    "/api/v1/system/setup",
+    "/api/admin/network-code",
+];
 
 /// How much the listener for paired devices asks for a route: `None` where it is closed there to everybody.
 ///
@@ -138,7 +148,8 @@ pub(crate) fn level_there(method: &Method, route: &str, level: Level) -> Option<
     let under = |root: &str| route.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     match level {
         Level::Admin | Level::Mesh => None,
-        _ if route.starts_with(CLOSED) => None,
+        _ if route.starts_with(CLOSED) || WAYS_IN.contains(&route) => None,
+        _ if under(NETWORKS) && !matches!(*method, Method::GET | Method::HEAD) => None,
         Level::Open if OPEN.contains(&(method.as_str(), route)) => Some(Level::Open),
         Level::Open if !API.iter().any(|root| under(root)) && matches!(*method, Method::GET | Method::HEAD) => Some(Level::Open),
         Level::Open | Level::Loopback | Level::User => Some(Level::User),
@@ -191,6 +202,18 @@ mod tests {
         assert_eq!(post("/pair", Level::Open), Some(Level::User));
         for route in ["/api/v1/auth/login", "/api/v1/auth/logout", "/api/v1/auth/bootstrap-exchange"] {
             assert_eq!(post(route, Level::Open), None, "{route}");
+        }
+        for route in
+            ["/api/v1/networks/{id}/key", "/api/v1/networks/{id}/invite", "/api/v1/system/share", "/api/admin/network-code"]
+        {
+            assert_eq!(get(route, Level::User), None, "{route}");
+        }
+        for route in ["/api/v1/networks", "/api/v1/networks/create", "/api/v1/networks/{id}/connect", "/api/v1/system/setup"] {
+            assert_eq!(post(route, Level::User), None, "{route}");
+        }
+        assert_eq!(level_there(&Method::DELETE, "/api/v1/networks/{id}", Level::User), None);
+        for route in ["/api/v1/networks", "/api/v1/networks/{id}/members", "/api/v1/system/share-node", "/api/v1/nodes"] {
+            assert_eq!(get(route, Level::User), Some(Level::User), "{route}");
         }
         assert_eq!(get("/v1/models", Level::Loopback), Some(Level::User));
         assert_eq!((get("/x", Level::Admin), get("/x", Level::Mesh)), (None, None));

@@ -73,6 +73,13 @@ pub(crate) async fn look(app: &App) -> Result<Neighbours, ApiError> {
     })
 }
 
+/// Whether a node is another member of the active network.
+pub(crate) async fn is_member(app: &App, node: &NodeId) -> Result<bool, ApiError> {
+    let Some(network) = app.networks.active().await? else { return Ok(false) };
+    let members = app.networks.members(network.id).await?;
+    Ok(members.iter().any(|member| member.node == *node && !member.itself && member.state != MemberState::Removed))
+}
+
 /// How a peer is reached, on the wire.
 pub(crate) const fn path(path: &PeerPath) -> LinkPath {
     match path {

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::net::IpAddr;
 
 /// By what a caller is known, fit for a record.
-fn name(principal: &Principal) -> String {
+pub(crate) fn name(principal: &Principal) -> String {
     match &principal.who {
         Who::Anonymous(remote) => remote.to_string(),
         Who::Loopback => "loopback".to_owned(),

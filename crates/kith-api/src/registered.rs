@@ -16,6 +16,7 @@ use kith_types::{Code, NodeId, Timestamp};
 use kith_wire::networks::{MeshPeer, RegisterMeshPeer};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::net::{IpAddr, SocketAddr};
 use tokio::sync::Mutex;
 
 /// Registrations kept; over that the oldest go. More than one network can have members.
@@ -87,9 +88,40 @@ pub(crate) fn public_key_pem(node: &NodeId) -> String {
     format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der))
 }
 
-/// Where this node's API is reached.
-pub(crate) fn own_url(app: &App) -> String {
-    app.listening().first().map(|address| format!("http://{address}")).unwrap_or_default()
+/// Where other nodes reach this node's API; empty where they do not.
+pub(crate) async fn own_url(app: &App) -> String {
+    let found = reached(app.listening(), &app.mesh.standing().await.listening);
+    found.map(|address| format!("http://{address}")).unwrap_or_default()
+}
+
+/// Of the addresses that the API listens on one that others reach. Where it listens on all of this machine's, one of those at which
+/// members are listened for tells which these are.
+fn reached(api: &[SocketAddr], members: &[String]) -> Option<SocketAddr> {
+    let named = api.iter().find(|address| is_reached(address.ip())).copied();
+    named.or_else(|| {
+        let own: Vec<IpAddr> = members.iter().filter_map(|address| host(address)).filter(|ip| is_reached(*ip)).collect();
+        let mut everywhere = api.iter().filter(|address| address.ip().is_unspecified());
+        let like = |address: &SocketAddr| own.iter().find(|ip| ip.is_ipv4() == address.is_ipv4());
+        everywhere.find_map(|address| Some(SocketAddr::new(*like(address)?, address.port())))
+    })
+}
+
+/// Whether an address means the same machine when another uses it.
+fn is_reached(ip: IpAddr) -> bool {
+    let is_link_local = match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    !(ip.is_loopback() || ip.is_unspecified() || is_link_local)
+}
+
+/// The machine's address in one at which members are listened for; none in one of a member that carries for this node.
+fn host(address: &str) -> Option<IpAddr> {
+    let mut parts = address.split('/').skip(1);
+    match (parts.next()?, parts.next()?) {
+        ("ip4" | "ip6", ip) if !address.contains("/p2p-circuit") => ip.parse().ok(),
+        _ => None,
+    }
 }
 
 /// Checks a registration's words; the node it speaks of.
@@ -177,6 +209,25 @@ mod tests {
         hex::decode_to_slice(key, &mut bytes).unwrap();
         let pem = public_key_pem(&NodeId::from_ed25519(&bytes));
         assert_eq!(pem.lines().nth(1), Some("MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE="));
+    }
+
+    #[test]
+    fn an_address_that_means_another_machine_elsewhere_is_told_to_nobody() {
+        let sockets = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let members = [
+            "/ip4/127.0.0.1/tcp/4345/p2p/12D3",
+            "/ip4/203.0.113.9/tcp/4345/p2p/12D4/p2p-circuit/p2p/12D3",
+            "/ip6/fe80::1/tcp/4345/p2p/12D3",
+            "/ip4/192.0.2.1/tcp/4345/p2p/12D3",
+        ]
+        .map(str::to_owned);
+        let of = |texts: &[&str], members: &[String]| reached(&sockets(texts), members).map(|address| address.to_string());
+        assert_eq!(of(&[], &members), None);
+        assert_eq!(of(&["127.0.0.1:4343", "[::1]:4343"], &members), None);
+        assert_eq!(of(&["127.0.0.1:4343", "192.0.2.7:80"], &members).as_deref(), Some("192.0.2.7:80"));
+        assert_eq!(of(&["0.0.0.0:4343"], &members).as_deref(), Some("192.0.2.1:4343"));
+        assert_eq!(of(&["0.0.0.0:4343"], &[]), None, "offline, nothing is known of its addresses");
+        assert_eq!(of(&["[::]:4343"], &members), None, "of its kind there is none");
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod networks;
 mod nodes;
 mod onboarding;
 mod overlay;
+mod shards;
 mod swarm;
 
 pub(crate) use system::process_memory;
@@ -75,7 +76,8 @@ fn skeleton(version: &str) -> OpenApi {
     let signature = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
         "X-Signature",
         "An approved node's Ed25519 signature in base64, with X-Node-Id, X-Timestamp-Ms, X-Nonce and X-Body-Sha256: over time, nonce, \
-         method, path with query, and the digest, joined by line feeds.",
+         method, path with query, and the digest, joined by line feeds. With X-Recipient, the id of the node that it is for, which is \
+         signed as a further line, it is good at no other node.",
     )));
     OpenApiBuilder::new()
         .info(
@@ -277,6 +279,7 @@ fn table(app: &Arc<App>) -> Table {
         .add(Level::Mesh, Std, routes!(overlay::ingest))
         .add(Level::Mesh, Std, routes!(overlay::capabilities))
         .add(Level::Admin, Adm, routes!(overlay::coordinators))
+        .add(Level::Admin, Adm, routes!(shards::download))
 }
 
 /// Builds the router, and with it the OpenAPI document and the route table, from the same declarations.

@@ -3,6 +3,9 @@
 //! The headers are those of EdgeCoder's agents: `x-node-id` (or `x-agent-id`, `x-peer-id`), `x-timestamp-ms`, `x-nonce`,
 //! `x-body-sha256` (hexadecimal) and `x-signature` (base64). What is signed is these, joined by line feeds:
 //! `timestamp\nnonce\nMETHOD\n/path?query\nbody-sha256`.
+//!
+//! Each node remembers nonces for itself alone, so a request without a recipient is as good at another node as at the one it was meant
+//! for. Who does not want that names the node that it is for in `x-recipient`, and signs its id as a further line at the end.
 
 use crate::{
     app::App,
@@ -54,17 +57,24 @@ fn refused(reason: &str) -> ApiError {
 }
 
 /// What is signed.
-pub(crate) fn text(timestamp_ms: i64, nonce: &str, method: &Method, uri: &Uri, body_sha256: &str) -> String {
+pub(crate) fn text(stamp: (i64, &str), (method, uri): (&Method, &Uri), body_sha256: &str, recipient: Option<&str>) -> String {
+    let (timestamp_ms, nonce) = stamp;
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    format!("{timestamp_ms}\n{nonce}\n{method}\n{path}\n{body_sha256}")
+    let text = format!("{timestamp_ms}\n{nonce}\n{method}\n{path}\n{body_sha256}");
+    recipient.map(|recipient| format!("{text}\n{recipient}")).unwrap_or(text)
 }
 
-/// Checks time and signature of a request that has one; `None` for one that has none.
-pub(crate) fn verify(method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Option<Result<Signed, ApiError>> {
-    headers.contains_key("x-signature").then(|| check(method, uri, headers, now))
+/// Checks time, recipient and signature of a request that has one; `None` for one that has none. `own` is this node.
+pub(crate) fn verify(
+    call: (&Method, &Uri),
+    headers: &HeaderMap,
+    own: &NodeId,
+    now: Timestamp,
+) -> Option<Result<Signed, ApiError>> {
+    headers.contains_key("x-signature").then(|| check(call, headers, own, now))
 }
 
-fn check(method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Result<Signed, ApiError> {
+fn check(call: (&Method, &Uri), headers: &HeaderMap, own: &NodeId, now: Timestamp) -> Result<Signed, ApiError> {
     let text_of = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let needed = |name: &str| text_of(name).ok_or_else(|| refused(&format!("`{name}` is missing")));
     let node = ["x-node-id", "x-agent-id", "x-peer-id"].into_iter().find_map(text_of);
@@ -77,12 +87,17 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Res
     if !NONCE.contains(&nonce.len()) {
         return Err(refused("`x-nonce` must have 16 to 128 characters"));
     }
+    // A header that is no text was presented all the same, and names nobody.
+    let recipient = headers.get("x-recipient").map(|value| value.to_str().unwrap_or_default());
+    if recipient.is_some_and(|recipient| recipient != own.as_str()) {
+        return Err(refused("it is meant for another node"));
+    }
     let digest = needed("x-body-sha256")?;
     let mut body = [0; 32];
     hex::decode_to_slice(digest, &mut body).map_err(|_| refused("`x-body-sha256` is no SHA-256 digest"))?;
     let signature = STANDARD.decode(needed("x-signature")?).ok().and_then(|bytes| <[u8; 64]>::try_from(bytes).ok());
     let signature = signature.ok_or_else(|| refused("`x-signature` is no Ed25519 signature in base64"))?;
-    Identity::verify(&node, text(time, nonce, method, uri, digest).as_bytes(), &signature)
+    Identity::verify(&node, text((time, nonce), call, digest, recipient).as_bytes(), &signature)
         .map_err(|_| refused("the signature is not that node's"))?;
     Ok(Signed { node, nonce: nonce.to_owned(), body })
 }

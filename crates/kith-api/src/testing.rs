@@ -2,7 +2,7 @@
 
 mod fakes;
 
-pub(crate) use fakes::FakeMesh;
+pub(crate) use fakes::{FakeMesh, FakeNeighbours};
 
 use crate::{App, AppParts, BuildInfo, Settings, admit::Remote};
 use axum::{
@@ -18,7 +18,7 @@ use kith_conversations::{Conversations, ConversationsParts};
 use kith_events::Events;
 use kith_inference::{Bounds, Inference, InferenceParts, KeepAlive, ProviderBounds, Providers, ProvidersParts};
 use kith_keys::{Identity, KeyProvider, OsEntropy, Sealer};
-use kith_models::{Adapters, Derived, Downloads, DownloadsParts, Library, NobodyUses, Sources};
+use kith_models::{Adapters, Derived, Downloads, DownloadsParts, Library, NobodyUses, Overrides, Sources, testing::GgufBuilder};
 use kith_networks::{InviteOrder, KeyPurpose, NetworkId, Networks, NetworksParts, Role};
 use kith_responses::Responses;
 use kith_store::Store;
@@ -39,6 +39,8 @@ use tower::ServiceExt;
 pub(crate) const ADMIN: &str = "adm1n";
 /// The mesh token.
 pub(crate) const MESH: &str = "m3sh";
+/// Where nobody listens: no test asks the internet.
+const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// A clock that is set.
 pub(crate) struct FakeClock(AtomicI64);
@@ -95,6 +97,7 @@ pub(crate) struct TestApp {
     pub node: Networked,
     pub app: Arc<App>,
     pub mesh: Arc<FakeMesh>,
+    pub near: Arc<FakeNeighbours>,
     router: Router,
 }
 
@@ -114,11 +117,23 @@ impl Answer {
 
 impl TestApp {
     pub async fn new() -> Self {
+        Self::with_hub(NOWHERE).await
+    }
+
+    /// With the hub at this address.
+    pub async fn with_hub(hub: &str) -> Self {
         let node = Networked::new().await;
-        let mesh = Arc::new(FakeMesh::new(Arc::clone(&node.networks)));
-        let app = App::new(parts(&node, Arc::clone(&mesh)).await);
+        let (mesh, near) = (Arc::new(FakeMesh::new(Arc::clone(&node.networks))), Arc::new(FakeNeighbours::default()));
+        let app = App::new(parts(&node, Arc::clone(&mesh), Arc::clone(&near), hub).await);
         let router = crate::router(&app);
-        Self { node, app, mesh, router }
+        Self { node, app, mesh, near, router }
+    }
+
+    /// A small model in the library.
+    pub async fn import(&self, name: &str) {
+        let file = self.node.folder.path().join("model.gguf");
+        std::fs::write(&file, GgufBuilder::tiny(1).build()).unwrap();
+        self.app.library.import(&file, name.parse().unwrap(), Overrides::default(), |_| {}).await.unwrap();
     }
 
     /// A network that this node founded and is on.
@@ -191,7 +206,7 @@ impl TestApp {
     }
 }
 
-async fn parts(node: &Networked, mesh: Arc<FakeMesh>) -> AppParts {
+async fn parts(node: &Networked, mesh: Arc<FakeMesh>, near: Arc<FakeNeighbours>, hub: &str) -> AppParts {
     let (store, events, dir) = (node.store.clone(), node.events.clone(), node.folder.path());
     let clock: Arc<dyn Clock> = Arc::clone(&node.clock) as _;
     let blobs = Blobs::open(&dir.join("blobs")).await.unwrap();
@@ -244,12 +259,12 @@ async fn parts(node: &Networked, mesh: Arc<FakeMesh>) -> AppParts {
         downloads: Downloads::new(DownloadsParts {
             library: Arc::clone(&library),
             blobs,
-            sources: Sources::default(),
+            sources: Sources { hub: Some(hub.to_owned()), registry: Some(NOWHERE.to_owned()), ..Sources::default() },
             bounds: kith_models::downloads::Bounds::default(),
             clock: Arc::clone(&clock),
             events: events.clone(),
             random,
-            neighbours: Arc::new(kith_models::NoNeighbours),
+            neighbours: near,
         })
         .unwrap(),
         library,

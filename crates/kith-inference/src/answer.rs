@@ -10,6 +10,7 @@ use lay_out::{first_image, lay_out};
 use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, ModelCard, Piece, Providers,
     TokenLogprob, ToolChoice, constraint,
+    demand::Demand,
     gate::{Full, Place},
     options::{self, Effective},
     residency::{Bounds, Residency, Use},
@@ -25,6 +26,7 @@ use kith_events::Events;
 use kith_types::Clock;
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -81,6 +83,7 @@ pub struct Inference {
     /// The model asked last.
     last: Mutex<Option<String>>,
     counters: Arc<Counters>,
+    demand: Demand,
     clock: Arc<dyn Clock>,
     events: Events,
     random: Random,
@@ -97,6 +100,7 @@ impl Inference {
             residency,
             last: Mutex::default(),
             counters: Arc::default(),
+            demand: Demand::default(),
             clock: parts.clock,
             events: parts.events,
             random: parts.random,
@@ -155,6 +159,12 @@ impl Inference {
         // Prompts are counted from their arrival; those that wait for a place are not being answered.
         stats.running = stats.running.saturating_sub(waiting as u64);
         stats
+    }
+
+    /// How often this node was asked for each of its models in the last hour, by their full names; without those that nobody asked
+    /// for.
+    pub fn demand(&self) -> BTreeMap<String, u64> {
+        self.demand.lately(self.clock.now())
     }
 
     /// The limits in force.
@@ -236,6 +246,7 @@ impl Inference {
             Some(adapter) => self.catalogue.find_adapted(&request.model, adapter).await?,
         };
         self.residency.must_generate(&card)?;
+        self.demand.note(&card.name, self.clock.now());
         let mut effective = options::effective(&request.options, &card.parameters)?;
         if let Some(field) = first_image(&request.prompt) {
             self.residency.must_see(&card, &field)?;

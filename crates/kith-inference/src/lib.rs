@@ -3,6 +3,7 @@
 mod answer;
 mod catalogue;
 mod constraint;
+mod demand;
 mod error;
 mod gate;
 mod latency;

@@ -7,6 +7,7 @@ mod fetch;
 mod folder;
 mod item;
 mod near;
+mod nearby;
 mod plan;
 mod push;
 mod queue;

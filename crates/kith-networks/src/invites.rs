@@ -35,12 +35,15 @@ pub struct InviteOrder {
     pub for_node: Option<NodeId>,
     /// Where this node is reached, the likeliest first; the first four are written into the code.
     pub addresses: Vec<String>,
+    /// Who asked for it, for the record; empty where that is the node itself.
+    pub by: String,
 }
 
 impl Default for InviteOrder {
     /// One newcomer, within a day, as a member.
     fn default() -> Self {
-        Self { label: String::new(), uses: 1, lifetime_ms: USUAL_MS, role: Role::Member, for_node: None, addresses: Vec::new() }
+        let (label, addresses, by) = (String::new(), Vec::new(), String::new());
+        Self { label, uses: 1, lifetime_ms: USUAL_MS, role: Role::Member, for_node: None, addresses, by }
     }
 }
 
@@ -103,6 +106,8 @@ pub struct Issued {
     pub url: String,
     /// The network's name.
     pub network: String,
+    /// The addresses in the code, at most four; without any, who has it finds this node on the same local network alone.
+    pub addresses: Vec<String>,
 }
 
 impl fmt::Debug for Issued {
@@ -206,7 +211,7 @@ impl Networks {
             genesis: view.genesis.clone(),
             name: view.row.name.clone(),
             inviter: self.identity.node_id().clone(),
-            addresses: given,
+            addresses: given.clone(),
             expires: row.expires,
             uses: order.uses,
             role: order.role,
@@ -219,9 +224,11 @@ impl Networks {
         if !self.store.network_invite_insert(&row, now.plus_ms(-LISTED_MS), MAX_INVITES).await? {
             return Err(NetworkError::TooMany { what: "invites", most: MAX_INVITES as usize });
         }
-        let data = json!({"network": id, "invite": row.id, "uses": row.uses, "role": row.role, "expires": row.expires.rfc3339()});
+        let data = json!({
+            "network": id, "invite": row.id, "uses": row.uses, "role": row.role, "expires": row.expires.rfc3339(), "by": order.by,
+        });
         self.events.publish("network.invite_made", data);
-        Ok(Issued { network: view.row.name.clone(), invite: described(row, &view, now), url })
+        Ok(Issued { network: view.row.name.clone(), invite: described(row, &view, now), url, addresses: given })
     }
 
     /// The invites of a network that this node gave out, the newest first; those over for 30 days are left out.

@@ -317,14 +317,14 @@ impl Networks {
         self.set_bootstrap(id, &invite.addresses).await
     }
 
-    /// The network's present key, to be told to its owner.
+    /// The network's present key, to be told to its owner; the record says `by` whom it was asked for.
     ///
     /// # Errors
     /// [`NetworkError::NotFound`]; [`NetworkError::Damaged`], [`NetworkError::Sealed`], [`NetworkError::Store`].
-    pub async fn key_text(&self, id: NetworkId) -> Result<Zeroizing<String>, NetworkError> {
+    pub async fn key_text(&self, id: NetworkId, by: &str) -> Result<Zeroizing<String>, NetworkError> {
         let view = self.view(id).await?;
         let psk = self.present_key(&view).await?;
-        self.events.publish("network.key_shown", json!({"network": id}));
+        self.events.publish("network.key_shown", json!({"network": id, "by": by}));
         Ok(psk.to_text())
     }
 

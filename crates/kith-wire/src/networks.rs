@@ -152,6 +152,9 @@ pub struct NetworkInvite {
     pub qr_svg: String,
     /// The invite as a file.
     pub file: String,
+    /// The addresses in the code. Without any, who has it finds this node on the same local network alone.
+    #[serde(default)]
+    pub addresses: Vec<String>,
     /// How it stands.
     #[serde(flatten)]
     pub invite: InviteInfo,

@@ -28,7 +28,7 @@ pub use devices::{
     ClaimRequest, ClaimedDevice, DeviceInfo, DeviceList, DeviceListener, Fingerprint, ListenerChange, PairingInvitation,
     PairingStage, PairingStatus, RenameDevice, RenamedDevice, ThisNode,
 };
-pub use downloads::{Download, DownloadAnswer, DownloadList, DownloadShard, PullProgress};
+pub use downloads::{Download, DownloadAnswer, DownloadList, DownloadShard, PullProgress, ShardDownload};
 pub use errors::{ErrorBody, NeuroShardError, NeuroShardErrorBody};
 pub use hub::{DownloadShardsRequest, HubProbe, HubRepository, HubShard, HubSource, HubVariant};
 pub use node_stats::{Cpu, Disk, Hardware, InferenceStats, Latency, LoadedModelStats, MemoryStats, NodeStats};

@@ -10,13 +10,14 @@ use crate::{
     query,
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::{
         Path, Query, State,
         rejection::{PathRejection, QueryRejection},
     },
     http::StatusCode,
 };
+use kith_access::Principal;
 use kith_networks::{InviteState, KEPT_MS, Member, MemberState, Membership, Network, NetworkError, NetworkId};
 use kith_types::NodeId;
 use kith_wire::networks::{
@@ -124,7 +125,7 @@ pub async fn promote(State(app): State<Arc<App>>, given: GivenTwo) -> Result<Jso
     Ok(Json(detail(&app, id, &node).await?))
 }
 
-/// Makes an invite. Its code is told this once.
+/// Makes an invite. Its code is told this once. Without the admin scope it is one for one member, within a day.
 #[utoipa::path(get, path = "/api/v1/networks/{id}/invite", tag = "mesh",
     params(("id" = String, Path, description = "The network."),
            ("uses" = Option<u64>, Query, description = "How many may come in, 1 to 200; one if left out."),
@@ -132,17 +133,19 @@ pub async fn promote(State(app): State<Arc<App>>, given: GivenTwo) -> Result<Jso
            ("role" = Option<String>, Query, description = "`member` (if left out) or `admin`."),
            ("label" = Option<String>, Query, description = "A note for the list of invites."),
            ("for_node" = Option<String>, Query, description = "The only node that may use it.")),
-    responses((status = 200, body = NetworkInvite), (status = 403, description = "This node is no admin of the network."),
+    responses((status = 200, body = NetworkInvite),
+              (status = 403, description = "This node is no admin of the network, or more is asked than one without the admin scope may."),
               (status = 404, description = "No such network."), (status = 409, description = "As many invites are open as may be.")))]
 pub async fn invite(
     State(app): State<Arc<App>>,
     id: Given,
+    Extension(principal): Extension<Principal>,
     asked: Result<Query<InviteQuery>, QueryRejection>,
 ) -> Result<Json<NetworkInvite>, ApiError> {
     let asked = query::read(asked)?;
     let label = asked.label.unwrap_or_default();
     let new = NewInvite { label, uses: asked.uses, expires_in_s: asked.expires_in_s, role: asked.role, for_node: asked.for_node };
-    Ok(Json(invitations::make(&app, given(id)?, new).await?))
+    Ok(Json(invitations::make(&app, given(id)?, new, &principal).await?))
 }
 
 /// Makes an invite. Its code is told this once.
@@ -153,9 +156,10 @@ pub async fn invite(
 pub async fn new_invite(
     State(app): State<Arc<App>>,
     id: Given,
+    Extension(principal): Extension<Principal>,
     Body(new): Body<NewInvite>,
 ) -> Result<(StatusCode, Json<NetworkInvite>), ApiError> {
-    Ok((StatusCode::CREATED, Json(invitations::make(&app, given(id)?, new).await?)))
+    Ok((StatusCode::CREATED, Json(invitations::make(&app, given(id)?, new, &principal).await?)))
 }
 
 /// The invites that this node gave out, the newest first, without their codes.

@@ -6,12 +6,14 @@ use crate::{
     error::ApiError,
     mesh::{self, Peer},
     network_error::network_id,
+    notice,
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
+use kith_access::Principal;
 use kith_networks::{KEPT_MS, Membership, Network, NetworkId};
 use kith_types::NodeId;
 use kith_wire::networks::{
@@ -220,11 +222,15 @@ pub async fn add_bootstrap(
     Ok(told(&app, network).await)
 }
 
-/// The network's key. It opens the door; only an invite lets in. That it was shown is told in the audit.
+/// The network's key. It opens the door; only an invite lets in. That it was shown, and to whom, is told in the audit.
 #[utoipa::path(get, path = "/api/v1/networks/{id}/key", tag = "mesh", params(("id" = String, Path, description = "The network.")),
     responses((status = 200, body = NetworkKey), (status = 404, description = "No such network.")))]
-pub async fn key(State(app): State<Arc<App>>, id: Given) -> Result<Json<NetworkKey>, ApiError> {
-    let key = app.networks.key_text(given(id)?).await?;
+pub async fn key(
+    State(app): State<Arc<App>>,
+    id: Given,
+    Extension(principal): Extension<Principal>,
+) -> Result<Json<NetworkKey>, ApiError> {
+    let key = app.networks.key_text(given(id)?, &notice::name(&principal)).await?;
     Ok(Json(NetworkKey { swarm_key: key.to_string() }))
 }
 

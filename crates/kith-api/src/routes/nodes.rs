@@ -3,6 +3,7 @@
 use crate::{
     app::App,
     error::ApiError,
+    invitations::active,
     mesh::{Peer, PeerPath, Reach, Speed},
     neighbours::{self, Neighbours},
     network_error::{no_such_node, node_id},
@@ -121,15 +122,24 @@ fn result(speed: Speed) -> SpeedtestResult {
               (status = 409, description = "A test runs already."), (status = 502, description = "The peer is not reached."),
               (status = 503, description = "No network is connected.")))]
 pub async fn speedtest(State(app): State<Arc<App>>, peer: Given) -> Result<Json<SpeedtestResult>, ApiError> {
-    Ok(Json(result(app.mesh.speedtest(&node_id(&peer?.0)?).await?)))
+    let peer = node_id(&peer?.0)?;
+    active(&app).await?;
+    if !neighbours::is_member(&app, &peer).await? {
+        return Err(no_such_node());
+    }
+    Ok(Json(result(app.mesh.speedtest(&peer).await?)))
 }
 
-/// The last tests with a peer, the newest first; 100 are kept.
+/// The last tests with a peer, the newest first; 100 are kept, also of one that is gone.
 #[utoipa::path(get, path = "/api/v1/network/speedtest/{peer_id}/history", tag = "mesh",
     params(("peer_id" = String, Path, description = "The peer.")),
     responses((status = 200, body = SpeedtestHistory), (status = 404, description = "No such node.")))]
 pub async fn speedtests(State(app): State<Arc<App>>, peer: Given) -> Result<Json<SpeedtestHistory>, ApiError> {
-    let speeds = app.mesh.speeds(&node_id(&peer?.0)?).await?;
+    let peer = node_id(&peer?.0)?;
+    let speeds = app.mesh.speeds(&peer).await?;
+    if speeds.is_empty() && !neighbours::is_member(&app, &peer).await? {
+        return Err(no_such_node());
+    }
     Ok(Json(SpeedtestHistory { results: speeds.into_iter().map(result).collect() }))
 }
 

@@ -6,9 +6,10 @@ use crate::{
     body::Json as Body,
     error::ApiError,
     invitations::{self, active},
-    neighbours,
+    neighbours, notice,
 };
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
+use kith_access::Principal;
 use kith_networks::Network;
 use kith_types::Code;
 use kith_wire::networks::{JoinNetwork, JoinedNetwork, NetworkCode, NetworkInfo, SystemSetup, SystemShare, SystemShareNode};
@@ -49,10 +50,13 @@ pub async fn setup(State(app): State<Arc<App>>, Body(body): Body<SystemSetup>) -
 #[utoipa::path(get, path = "/api/v1/system/share", tag = "mesh",
     responses((status = 200, body = SystemShare), (status = 403, description = "This node is no admin of the network."),
               (status = 503, description = "No network is active.")))]
-pub async fn share(State(app): State<Arc<App>>) -> Result<Json<SystemShare>, ApiError> {
+pub async fn share(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+) -> Result<Json<SystemShare>, ApiError> {
     let network = active(&app).await?;
-    let code = invitations::shown(&app, &network).await?;
-    let key = app.networks.key_text(network.id).await?;
+    let code = invitations::shown(&app, &network, &principal).await?;
+    let key = app.networks.key_text(network.id, &notice::name(&principal)).await?;
     let bootstrap = addresses(&app).await?;
     Ok(Json(SystemShare { swarm_key: key.to_string(), bootstrap, connect_url: code.url.to_string() }))
 }
@@ -77,9 +81,12 @@ pub async fn share_node(State(app): State<Arc<App>>) -> Result<Json<SystemShareN
 #[utoipa::path(get, path = "/api/admin/network-code", tag = "mesh",
     responses((status = 200, body = NetworkCode), (status = 403, description = "This node is no admin of the network."),
               (status = 503, description = "No network is active.")))]
-pub async fn network_code(State(app): State<Arc<App>>) -> Result<Json<NetworkCode>, ApiError> {
+pub async fn network_code(
+    State(app): State<Arc<App>>,
+    Extension(principal): Extension<Principal>,
+) -> Result<Json<NetworkCode>, ApiError> {
     let (network, around) = (active(&app).await?, neighbours::look(&app).await?);
-    let code = invitations::shown(&app, &network).await?;
+    let code = invitations::shown(&app, &network, &principal).await?;
     let phase = match (around.members.is_empty(), around.peers.is_empty()) {
         (_, false) => "connected",
         (true, true) => "solo",

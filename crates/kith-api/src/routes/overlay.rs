@@ -35,7 +35,7 @@ pub async fn identity(State(app): State<Arc<App>>) -> Json<MeshIdentity> {
     Json(MeshIdentity {
         peer_id: app.node_id.to_string(),
         public_key_pem: public_key_pem(&app.node_id),
-        coordinator_url: own_url(&app),
+        coordinator_url: own_url(&app).await,
         network_mode: PRIVATE.to_owned(),
     })
 }
@@ -134,7 +134,7 @@ pub async fn coordinators(State(app): State<Arc<App>>) -> Result<Json<Coordinato
     let own = MeshPeer {
         peer_id: app.node_id.to_string(),
         public_key_pem: public_key_pem(&app.node_id),
-        coordinator_url: own_url(&app),
+        coordinator_url: own_url(&app).await,
         network_mode: PRIVATE.to_owned(),
         role: COORDINATOR.to_owned(),
         last_seen_ms: Some(app.clock.now()),

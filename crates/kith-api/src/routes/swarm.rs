@@ -12,10 +12,16 @@ use kith_wire::networks::{
     NetworkCapacity, NetworkMap, NetworkNodeCounts, NetworkStatistics, NodeInfo, PeerInfo, PeerList, RegionMap, SwarmPeer,
     SwarmPeerList,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Bytes in a GB.
 const GB: f64 = 1e9;
+/// Models that gaps and targets are told of. Each region names all of them, and a member chooses both its region and its models.
+const MAX_KNOWN: usize = 256;
 
 fn sorted(around: &Neighbours) -> Vec<&Peer> {
     let mut peers: Vec<&Peer> = around.peers.values().collect();
@@ -97,6 +103,20 @@ fn target(pool: u64, demand: u64) -> u64 {
     base * (1 + demand).min(3)
 }
 
+/// The models that nodes hold and that are asked for: of very many those that are held and asked for the most.
+fn known<'a>(nodes: &'a [NodeInfo], demand: &'a BTreeMap<String, u64>) -> BTreeSet<&'a String> {
+    let mut weights: BTreeMap<&String, u64> = BTreeMap::new();
+    let held = nodes.iter().flat_map(|node| &node.models).map(|model| (model, 1));
+    for (model, weight) in held.chain(demand.iter().map(|(model, count)| (model, *count))) {
+        let known = weights.entry(model).or_default();
+        *known = known.saturating_add(weight);
+    }
+    let mut known: Vec<(&String, u64)> = weights.into_iter().collect();
+    // Sorting keeps those of equal weight in the order of their names.
+    known.sort_by_key(|(_, weight)| Reverse(*weight));
+    known.into_iter().take(MAX_KNOWN).map(|(model, _)| model).collect()
+}
+
 fn regions(nodes: &[NodeInfo], demand: &BTreeMap<String, u64>, own: &NodeId) -> BTreeMap<String, RegionMap> {
     let mut regions: BTreeMap<String, RegionMap> = BTreeMap::new();
     for node in nodes {
@@ -109,24 +129,23 @@ fn regions(nodes: &[NodeInfo], demand: &BTreeMap<String, u64>, own: &NodeId) -> 
             region.demand = demand.clone();
         }
     }
+    let known = known(nodes, demand);
     for region in regions.values_mut() {
-        region.coverage_gaps = region.demand.keys().filter(|model| !region.models.contains_key(*model)).cloned().collect();
-        let asked = region.models.keys().chain(region.demand.keys());
-        region.replication_target =
-            asked.map(|model| (model.clone(), target(region.total, region.demand.get(model).copied().unwrap_or(0)))).collect();
+        let gaps = known.iter().copied().filter(|model| !region.models.contains_key(*model));
+        region.coverage_gaps = gaps.cloned().collect();
+        let asked = |model: &String| region.demand.get(model).copied().unwrap_or(0);
+        let targets = known.iter().copied().map(|model| (model.clone(), target(region.total, asked(model))));
+        region.replication_target = targets.collect();
     }
     regions
 }
 
-/// Where nodes are and which models they hold, and how many nodes should. Demand is what waits or is answered on this node now: of
+/// Where nodes are and which models they hold, and how many nodes should. Demand is how often this node was asked in the last hour: of
 /// others' nothing is known.
 #[utoipa::path(get, path = "/api/admin/network-map", tag = "mesh", responses((status = 200, body = NetworkMap)))]
 pub async fn network_map(State(app): State<Arc<App>>) -> Result<Json<NetworkMap>, ApiError> {
     let (_, nodes) = online(&app).await?;
-    let loaded = app.inference.loaded();
-    let demand = loaded.iter().map(|model| (model.card.name.clone(), (model.active + model.waiting) as u64));
-    let demand: BTreeMap<String, u64> = demand.filter(|(_, count)| *count > 0).collect();
-    Ok(Json(NetworkMap { regions: regions(&nodes, &demand, &app.node_id) }))
+    Ok(Json(NetworkMap { regions: regions(&nodes, &app.inference.demand(), &app.node_id) }))
 }
 
 #[cfg(test)]
@@ -167,14 +186,29 @@ mod tests {
     }
 
     #[test]
-    fn a_map_has_a_region_for_those_who_do_not_tell_and_gaps_where_nobody_holds_what_is_asked() {
+    fn a_map_has_a_region_for_those_who_do_not_tell_and_gaps_where_nobody_holds_what_others_hold_or_is_asked() {
         let nodes = [node(1, Some("US"), &["a:1"]), node(2, Some("US"), &["a:1"]), node(3, Some("US"), &[]), node(4, None, &[])];
         let demand = BTreeMap::from([("a:1".to_owned(), 5), ("b:1".to_owned(), 1)]);
         let regions = regions(&nodes, &demand, &NodeId::from_ed25519(&[1; 32]));
         let us = &regions["US"];
         assert_eq!((us.total, us.models["a:1"], us.coverage_gaps.as_slice()), (3, 2, ["b:1".to_owned()].as_slice()));
         assert_eq!((us.replication_target["a:1"], us.replication_target["b:1"]), (6, 4));
-        assert_eq!((regions["unknown"].total, regions["unknown"].demand.len()), (1, 0));
+        let nowhere = &regions["unknown"];
+        assert_eq!((nowhere.total, nowhere.demand.len(), nowhere.models.len()), (1, 0, 0));
+        assert_eq!(nowhere.coverage_gaps, ["a:1", "b:1"], "the one is held elsewhere, the other nowhere");
+        assert_eq!(nowhere.replication_target["a:1"], 2);
+    }
+
+    #[test]
+    fn of_very_many_models_a_map_names_those_held_the_most() {
+        let many: Vec<String> = (0..2 * MAX_KNOWN).map(|number| format!("m:{number:04}")).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let nodes = [node(1, Some("US"), &many), node(2, None, &many[MAX_KNOWN + 7..])];
+        let demand = BTreeMap::from([("m:0000".to_owned(), 5)]);
+        let regions = regions(&nodes, &demand, &NodeId::from_ed25519(&[1; 32]));
+        let (us, nowhere) = (&regions["US"].replication_target, &regions["unknown"]);
+        assert_eq!((us.len(), nowhere.coverage_gaps.len()), (MAX_KNOWN, 7));
+        assert!(us.contains_key("m:0000") && us.contains_key("m:0511") && !us.contains_key("m:0262"));
     }
 
     #[test]

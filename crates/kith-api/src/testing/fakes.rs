@@ -8,10 +8,12 @@ use crate::{
     mesh::{Mesh, MeshError, Peer, PeerPath, Reach, Speed, Standing, Throughput},
 };
 use async_trait::async_trait;
+use kith_blobs::Put;
 use kith_documents::Text;
 use kith_inference::{Catalogue, InferenceError, KeptProvider, KeyStore, KeyStoreError, ModelCard};
+use kith_models::{Asked, Neighbours, NoNeighbour, Overrides, Tell, Told};
 use kith_networks::{Network, NetworkId, Networks};
-use kith_types::{NodeId, Timestamp};
+use kith_types::{ModelName, NodeId, Sha256, Timestamp};
 use serde_json::{Map, Value};
 use std::{
     sync::{Arc, Mutex},
@@ -99,6 +101,29 @@ impl Documents for Fakes {
     }
 }
 
+/// Neighbours that have what tests say, and give it at their leisure: never.
+#[derive(Default)]
+pub(crate) struct FakeNeighbours(Mutex<Vec<(ModelName, Told)>>);
+
+impl FakeNeighbours {
+    /// From now on these have a model of this name.
+    pub fn has(&self, name: &str, by: &[&str]) {
+        let by = by.iter().map(|name| (*name).to_owned()).collect();
+        let told = Told { sha256: Sha256::from_bytes([7; 32]), size: 5, overrides: Overrides::default(), by };
+        self.0.lock().unwrap().push((name.parse().unwrap(), told));
+    }
+}
+
+#[async_trait]
+impl Neighbours for FakeNeighbours {
+    async fn find(&self, name: &ModelName) -> Option<Told> {
+        self.0.lock().unwrap().iter().find(|(known, _)| known == name).map(|(_, told)| told.clone())
+    }
+    async fn fetch(&self, _: Asked, _: Tell) -> Result<Put, NoNeighbour> {
+        std::future::pending().await
+    }
+}
+
 /// A mesh whose connections tests make up.
 pub(crate) struct FakeMesh {
     networks: Arc<Networks>,
@@ -110,6 +135,8 @@ struct State {
     online: Option<NetworkId>,
     fault: Option<String>,
     peers: Vec<Peer>,
+    /// With whom a speed test was made.
+    tested: Vec<NodeId>,
     /// What crossing connections is refused with.
     refusal: Option<fn() -> MeshError>,
 }
@@ -217,10 +244,12 @@ impl Mesh for FakeMesh {
     }
     async fn speedtest(&self, node: &NodeId) -> Result<Speed, MeshError> {
         self.check()?;
+        self.state.lock().unwrap().tested.push(node.clone());
         Ok(Self::speed(node))
     }
     async fn speeds(&self, node: &NodeId) -> Result<Vec<Speed>, MeshError> {
-        Ok(vec![Self::speed(node)])
+        let state = self.state.lock().unwrap();
+        Ok(state.tested.iter().filter(|tested| *tested == node).map(Self::speed).collect())
     }
     async fn throughput(&self) -> Vec<Throughput> {
         vec![Throughput { at: Timestamp::from_ms(0), bytes_in: 100, bytes_out: 50 }]

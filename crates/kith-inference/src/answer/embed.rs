@@ -73,6 +73,7 @@ impl Inference {
         check(&request)?;
         let card = self.catalogue.find(&request.model).await?;
         self.residency.must_embed(&card)?;
+        self.demand.note(&card.name, self.clock.now());
         let nothing = |card, load| Embeddings { card, vectors: Vec::new(), tokens: 0, total: arrived.elapsed(), load };
         if request.inputs.is_empty() && request.keep_alive == Some(KeepAlive::For(Duration::ZERO)) {
             self.residency.unload(&card.name).await;

@@ -38,7 +38,7 @@ async fn a_newcomer_shows_its_invite_and_becomes_a_member() {
 async fn the_key_alone_lets_nobody_in() {
     let (ann, bob, id) = pair().await;
     let eve = Node::new().await;
-    let key = bob.networks.key_text(id).await.unwrap();
+    let key = bob.networks.key_text(id, "me").await.unwrap();
     eve.networks.create_with_key("Home", "Eve", &key, &[]).await.unwrap();
     let nothing = ann.networks.judge(eve.id(), b"", KeyPurpose::Current).await;
     assert_eq!(code(nothing), RefusalCode::NoCertificate);

@@ -24,6 +24,21 @@ async fn an_invite_is_listed_with_its_uses_its_state_and_who_came() {
 }
 
 #[tokio::test]
+async fn who_asked_for_an_invite_is_recorded_and_the_addresses_in_its_code_are_told() {
+    let ann = Node::new().await;
+    let id = ann.found().await;
+    let addresses: Vec<String> = (1..=5).map(|port| format!("/ip4/192.0.2.7/tcp/{port}")).collect();
+    let issued =
+        ann.invite(id, InviteOrder { by: "laptop".into(), addresses: addresses.clone(), ..InviteOrder::default() }).await;
+    assert_eq!(issued.addresses, addresses[..MAX_IN_CODE]);
+    assert_eq!(ann.networks.preview(&issued.url).unwrap().addresses, issued.addresses);
+    let recent = ann.events.recent();
+    let made = recent.iter().find(|event| event.kind == "network.invite_made").unwrap();
+    assert_eq!((&made.data["by"], &made.data["invite"]), (&json!("laptop"), &json!(issued.invite.id)));
+    assert!(ann.invite(id, InviteOrder::default()).await.addresses.is_empty(), "no address is known");
+}
+
+#[tokio::test]
 async fn an_invite_is_taken_back_once() {
     let ann = Node::new().await;
     let id = ann.found().await;

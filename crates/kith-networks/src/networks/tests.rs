@@ -160,7 +160,7 @@ async fn many_are_saved_one_is_active_and_a_connected_one_is_not_forgotten() {
 async fn what_is_saved_is_there_after_a_restart_and_its_key_is_not_in_the_file_in_the_clear() {
     let ann = Node::new().await;
     let id = ann.found().await;
-    let text = ann.networks.key_text(id).await.unwrap();
+    let text = ann.networks.key_text(id, "me").await.unwrap();
     let key = Psk::from_text(&text).unwrap();
     ann.store.close().await;
     for entry in std::fs::read_dir(ann.folder.path()).unwrap() {
@@ -181,7 +181,7 @@ async fn what_is_saved_is_there_after_a_restart_and_its_key_is_not_in_the_file_i
         events: ann.events.clone(),
     });
     assert_eq!(again.active().await.unwrap().unwrap().id, id);
-    assert_eq!(*again.key_text(id).await.unwrap(), *text);
+    assert_eq!(*again.key_text(id, "me").await.unwrap(), *text);
 }
 
 #[tokio::test]
@@ -191,8 +191,9 @@ async fn a_network_is_founded_with_a_key_that_exists_and_its_key_is_told_and_aud
     let bootstrap = vec!["/ip4/192.0.2.1/tcp/4001".to_owned()];
     let network = ann.networks.create_with_key("Home", "me", &key, &bootstrap).await.unwrap();
     assert_eq!(network.bootstrap, bootstrap);
-    assert_eq!(*ann.networks.key_text(network.id).await.unwrap(), *key);
+    assert_eq!(*ann.networks.key_text(network.id, "me").await.unwrap(), *key);
     assert_eq!(ann.told("network.key_shown"), 1);
+    assert_eq!(ann.events.recent().iter().find(|event| event.kind == "network.key_shown").unwrap().data["by"], "me");
     let wrong = ann.networks.create_with_key("Home", "me", "abc", &[]).await;
     assert!(matches!(wrong, Err(NetworkError::Invalid { field: "swarm_key", .. })));
 }
@@ -230,7 +231,7 @@ async fn an_invite_is_saved_as_a_network_that_waits_to_be_let_in() {
     let network = bob.networks.join(&issued.file(), "Bob").await.unwrap();
     assert_eq!((network.id, network.name.as_str(), network.membership), (id, "Home", Membership::Invited));
     assert_eq!((&network.founder, network.bootstrap.as_slice()), (ann.id(), &["/ip4/192.0.2.7/tcp/1".to_owned()][..]));
-    assert_eq!(*bob.networks.key_text(id).await.unwrap(), *ann.networks.key_text(id).await.unwrap());
+    assert_eq!(*bob.networks.key_text(id, "me").await.unwrap(), *ann.networks.key_text(id, "me").await.unwrap());
     assert!(matches!(ann.networks.join(&issued.url, "Ann").await, Err(NetworkError::AlreadyMember(_))));
     assert!(matches!(bob.networks.invite(id, InviteOrder::default()).await, Err(NetworkError::NotMember)));
     let stored = bob.store.networks().await.unwrap().remove(0);

@@ -35,7 +35,7 @@ async fn a_rotation_gives_every_member_the_same_new_key_and_taking_it_twice_chan
         let again = apply(node, &ann, &bundle).await;
         assert_eq!((again.epoch, again.news, again.key_changed), (1, false, false));
         assert_eq!(key(node, id).await, key(&ann, id).await);
-        assert_eq!(*node.networks.key_text(id).await.unwrap(), *ann.networks.key_text(id).await.unwrap());
+        assert_eq!(*node.networks.key_text(id, "me").await.unwrap(), *ann.networks.key_text(id, "me").await.unwrap());
     }
     assert_ne!(before, key(&ann, id).await);
     assert_eq!((ann.told("network.key_rotated"), bob.told("network.key_rotated")), (1, 1));

@@ -13,7 +13,7 @@ pub struct MeshIdentity {
     pub peer_id: String,
     /// Its Ed25519 public key as PEM.
     pub public_key_pem: String,
-    /// Where its API is reached.
+    /// Where other nodes reach its API; empty where they do not.
     pub coordinator_url: String,
     /// `enterprise_overlay`: networks here are private.
     pub network_mode: String,

@@ -283,9 +283,9 @@ pub struct RegionMap {
     pub total: u64,
     /// By model, how many of them hold it.
     pub models: BTreeMap<String, u64>,
-    /// By model, how often it was asked for lately.
+    /// By model, how often this node was asked for it in the last hour. Others do not tell: in their regions it is empty.
     pub demand: BTreeMap<String, u64>,
-    /// Models that are asked for and nobody in it holds.
+    /// Models of the network, or asked for, that nobody in it holds.
     pub coverage_gaps: Vec<String>,
     /// By model, how many should hold it.
     pub replication_target: BTreeMap<String, u64>,

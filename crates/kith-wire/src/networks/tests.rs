@@ -17,9 +17,11 @@ fn an_invite_is_one_flat_object_and_prints_no_code() {
         created_at_ms: Timestamp::from_ms(1),
         expires_at_ms: Timestamp::from_ms(2),
     };
-    let body = NetworkInvite { url: "kith://join/x".into(), qr_svg: "<svg/>".into(), file: "f".into(), invite };
+    let (qr_svg, file, addresses) = ("<svg/>".into(), "f".into(), vec!["/ip4/192.0.2.1/tcp/1".into()]);
+    let body = NetworkInvite { url: "kith://join/x".into(), qr_svg, file, addresses, invite };
     let value = to_value(&body).unwrap();
     assert_eq!((&value["url"], &value["state"], &value["expires_at_ms"]), (&json!("kith://join/x"), &json!("open"), &json!(2)));
+    assert_eq!(value["addresses"], json!(["/ip4/192.0.2.1/tcp/1"]));
     assert_eq!(format!("{body:?}"), "NetworkInvite { .. }");
 }
 

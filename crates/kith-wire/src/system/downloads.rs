@@ -76,6 +76,32 @@ pub struct DownloadAnswer {
     pub model: String,
 }
 
+/// What `POST /api/admin/models/{id}/shards/{index}/download` did, or what is to be done instead.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ShardDownload {
+    /// `already_local`; `downloading`; or `use_hf`: no peer has it, and nothing was begun, so that
+    /// `POST /api/admin/hf/download-shards` is to be asked.
+    pub status: String,
+    /// The slug of the model's name.
+    pub model_id: String,
+    /// The model's name, `family:tag`.
+    pub model: String,
+    /// The shard.
+    pub shard_index: u32,
+    /// `p2p` or `huggingface`; of a download that was under way before, also host and place of another source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// Who gives it, by the name its owner gave it; of several the first to answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// Where it is on the hub: `user/repository`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repo_id: Option<String>,
+    /// The file there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filename: Option<String>,
+}
+
 /// `GET /model/pull/progress`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]

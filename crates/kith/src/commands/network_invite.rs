@@ -37,10 +37,31 @@ pub async fn invite(context: &Context, options: &Invite) -> Result<()> {
     if let Some(file) = &options.file {
         write(file, &invite.file)?;
     }
+    if let Some(warning) = near_only(&invite.addresses, &network.state) {
+        out::note(warning);
+    }
     match &options.file {
         _ if context.json => out::json(&invite),
         Some(file) => out::text(&format!("{}\n{}", file.display(), standing(&invite, Utc::now()))),
         None => out::text(&shown(&invite, io::stdout().is_terminal(), Utc::now())),
+    }
+}
+
+/// Says so where an invite leads to this node from nowhere but its own surroundings.
+fn near_only(addresses: &[String], state: &str) -> Option<&'static str> {
+    let is_here = |address: &String| address.starts_with("/ip4/127.") || address.starts_with("/ip6/::1/");
+    match addresses.iter().all(is_here) {
+        false => None,
+        true if !addresses.is_empty() => {
+            Some("note: this node is reached on this machine alone; another device needs an address of it (mesh.bind)")
+        }
+        true if state == "connected" => {
+            Some("note: no address of this node is known; the other device finds it on the same local network alone")
+        }
+        true => Some(
+            "note: the network is not connected, so the invite holds no address: connect it with kith networks connect, and invite \
+             again; until then the other device finds nobody",
+        ),
     }
 }
 
@@ -91,7 +112,7 @@ mod tests {
             created_at_ms: Timestamp::from_ms(0),
             expires_at_ms: Timestamp::from_ms(86_400_000),
         };
-        NetworkInvite { url, qr_svg: String::new(), file: "f".into(), invite }
+        NetworkInvite { url, qr_svg: String::new(), file: "f".into(), addresses: Vec::new(), invite }
     }
 
     #[test]
@@ -107,6 +128,15 @@ mod tests {
         assert!(columns <= 80, "{columns} columns do not fit a terminal");
         let long = shown(&invite(format!("kith://join/{}", "x".repeat(4000))), false, now);
         assert!(!long.contains('█') && long.contains("kith join"), "what is too long for a code is an address still");
+    }
+
+    #[test]
+    fn an_invite_that_leads_nowhere_from_afar_says_so() {
+        let (here, away) = ("/ip4/127.0.0.1/tcp/4345".to_owned(), "/ip4/192.0.2.1/tcp/4345".to_owned());
+        assert_eq!(near_only(&[here.clone(), away], "connected"), None);
+        assert!(near_only(&[here, "/ip6/::1/tcp/4345".to_owned()], "connected").unwrap().contains("this machine alone"));
+        assert!(near_only(&[], "connected").unwrap().contains("local network"));
+        assert!(near_only(&[], "disconnected").unwrap().contains("not connected"));
     }
 
     #[test]

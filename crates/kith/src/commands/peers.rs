@@ -13,14 +13,29 @@ use kith_types::{Code, Timestamp};
 use kith_wire::networks::{LinkPath, NodeInfo, NodeList, SpeedtestHistory, SpeedtestResult};
 use serde_json::json;
 
-/// Lists the nodes of the network.
+/// Lists the other nodes of the network.
 pub async fn peers(context: &Context) -> Result<()> {
-    let list = nodes(&context.ensured().await?).await?;
-    if context.json {
-        return out::json(&list);
+    let (list, nobody) = others(nodes(&context.ensured().await?).await?);
+    if let Some(nobody) = nobody {
+        out::note(nobody);
     }
-    let others: Vec<&NodeInfo> = list.nodes.iter().filter(|node| !node.is_self).collect();
-    out::text(&table(&others, Utc::now()))
+    match list.nodes.is_empty() {
+        _ if context.json => out::json(&list),
+        true => Ok(()),
+        false => out::text(&table(&list.nodes, Utc::now())),
+    }
+}
+
+/// The nodes without this one; and why there are none, or none is reached.
+fn others(mut list: NodeList) -> (NodeList, Option<&'static str>) {
+    let is_offline = list.nodes.iter().any(|node| node.is_self && node.status == "offline");
+    list.nodes.retain(|node| !node.is_self);
+    let nobody = match (is_offline, list.nodes.is_empty()) {
+        (true, _) => Some("no network is connected; connect one with: kith networks connect"),
+        (false, true) => Some("nobody else is in the network yet; invite a device with: kith invite"),
+        (false, false) => None,
+    };
+    (list, nobody)
 }
 
 async fn nodes(client: &Client) -> Result<NodeList> {
@@ -81,8 +96,8 @@ fn time(at: Option<Timestamp>, now: DateTime<Utc>) -> String {
     at.map_or_else(|| "never".to_owned(), |at| render::relative(at, now))
 }
 
-fn table(nodes: &[&NodeInfo], now: DateTime<Utc>) -> String {
-    let row = |node: &&NodeInfo| {
+fn table(nodes: &[NodeInfo], now: DateTime<Utc>) -> String {
+    let row = |node: &NodeInfo| {
         let address = node.address.clone().unwrap_or_else(|| "-".to_owned());
         let (state, link) = (node.status.clone(), path(node.path).to_owned());
         [called(node), node.id.clone(), state, link, ms(node.latency_ms), address, time(node.last_seen_ms, now)]
@@ -134,10 +149,22 @@ mod tests {
     }
 
     #[test]
+    fn this_node_is_none_of_its_peers_and_without_any_it_is_told_why() {
+        let list = |nodes: Vec<NodeInfo>| others(NodeList { nodes });
+        let (peers, nobody) = list(vec![node("me", "here"), node("a", "box")]);
+        assert_eq!((peers.nodes.len(), peers.nodes[0].id.as_str(), nobody), (1, "a", None));
+        let (peers, nobody) = list(vec![node("me", "here")]);
+        assert!(peers.nodes.is_empty() && nobody.unwrap().contains("kith invite"));
+        let offline = NodeInfo { status: "offline".into(), ..node("me", "here") };
+        let (peers, nobody) = list(vec![offline, node("a", "box")]);
+        assert!(peers.nodes.len() == 1 && nobody.unwrap().contains("no network is connected"));
+    }
+
+    #[test]
     fn the_tables_tell_how_a_peer_is_reached_and_how_fast() {
         let now = DateTime::from_timestamp_millis(60_000).unwrap();
         let (named, bare) = (node("a", "box"), node("b", ""));
-        let text = table(&[&named, &bare], now);
+        let text = table(&[named, bare], now);
         assert!(text.contains("box     a     active    hole-punched    1.3 ms        /ip4/192.0.2.7/tcp/1    never\n"), "{text}");
         assert!(text.contains("b       b "), "who has no name goes by the id: {text}");
         let result = SpeedtestResult {

@@ -4,7 +4,7 @@ use crate::{
     mesh::{MeshError, PeerPath},
     testing::{Networked, TestApp},
 };
-use kith_networks::Role;
+use kith_networks::{InviteOrder, MAX_INVITES, Role};
 use serde_json::{Value, json};
 
 /// The one request that each route without a network refuses.
@@ -84,6 +84,54 @@ async fn an_invite_is_made_shown_listed_taken_back_and_previewed() {
     assert_eq!(test.owner("DELETE", &one, None).await.status, 204);
     assert_eq!(test.bad("DELETE", &one, None).await, (410, "INVITE_OVER".into()));
     assert_eq!(test.bad("DELETE", &at(id, "/invites/none"), None).await, (404, "INVITE_NOT_FOUND".into()));
+}
+
+#[tokio::test]
+async fn without_the_admin_scope_an_invite_is_for_one_member_within_a_day_and_the_audit_has_who_asked() {
+    let test = TestApp::new().await;
+    let id = test.founded().await;
+    let user = [("authorization", format!("Bearer {}", test.user_key().await))];
+    let ask = async |rest: &str| test.ask("GET", &at(id, rest), &user, None).await;
+    for more in ["role=admin", "uses=2", "uses=200", "expires_in_s=86401"] {
+        let answer = ask(&format!("/invite?{more}")).await;
+        assert_eq!((answer.status.as_u16(), answer.code()), (403, "FORBIDDEN"), "{more}: {answer:?}");
+    }
+    let made = ask("/invite?uses=1&role=member&expires_in_s=600&label=phone").await;
+    assert_eq!((made.status.as_u16(), &made.body["role"]), (200, &json!("member")));
+    assert_eq!(ask("/key").await.status, 200);
+    assert_eq!(test.good("GET", &at(id, "/invite?role=admin&uses=2"), None).await["role"], "admin");
+    let by = |kind: &str| -> Vec<Value> {
+        let recent = test.node.events.recent();
+        recent.iter().filter(|event| event.kind == kind).map(|event| event.data["by"].clone()).collect()
+    };
+    let made = by("network.invite_made");
+    assert_eq!((made.len(), &made[1]), (2, &json!("admin token")));
+    assert!(made[0].as_str().is_some_and(|by| !by.is_empty() && by != "admin token"), "{made:?}");
+    assert_eq!(by("network.key_shown"), made[..1], "the same key asked for both");
+}
+
+#[tokio::test]
+async fn who_is_no_admin_cannot_take_the_last_places_for_invites() {
+    let test = TestApp::new().await;
+    let id = test.founded().await;
+    for _ in 0..MAX_INVITES / 2 {
+        test.node.networks.invite(id, InviteOrder::default()).await.unwrap();
+    }
+    let user = [("authorization", format!("Bearer {}", test.user_key().await))];
+    let full = test.ask("GET", &at(id, "/invite"), &user, None).await;
+    assert_eq!((full.status.as_u16(), full.code()), (409, "CONFLICT"));
+    test.good("GET", &at(id, "/invite"), None).await;
+}
+
+#[tokio::test]
+async fn an_invite_tells_which_addresses_are_in_it_and_that_none_are() {
+    let test = TestApp::new().await;
+    let id = test.founded().await;
+    let made = test.good("POST", &at(id, "/invites"), Some(json!({}))).await;
+    assert_eq!(made["addresses"], json!(["/ip4/192.0.2.1/tcp/4001"]));
+    test.good("POST", "/api/v1/networks/disconnect", None).await;
+    let made = test.good("POST", &at(id, "/invites"), Some(json!({}))).await;
+    assert_eq!(made["addresses"], json!([]), "nobody reaches it, and nothing else is known");
 }
 
 #[tokio::test]
@@ -273,6 +321,23 @@ async fn the_networks_code_is_the_same_until_it_is_used_taken_back_or_the_key_ch
     assert_eq!(code().await["phase"], "offline");
     test.mesh.meets(guest.id(), PeerPath::Direct);
     assert_eq!((&code().await["phase"], &code().await["peers"]), (&json!("connected"), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_code_that_was_shown_offline_gives_way_to_one_with_the_addresses() {
+    let test = TestApp::new().await;
+    let id = test.founded().await;
+    let shown = async || test.good("GET", "/api/admin/network-code", None).await["code"].as_str().unwrap().to_owned();
+    let addresses = |code: &str| test.node.networks.preview(code).unwrap().addresses;
+    test.good("POST", "/api/v1/networks/disconnect", None).await;
+    let blind = shown().await;
+    assert_eq!((addresses(&blind).len(), shown().await), (0, blind.clone()));
+    test.good("POST", &at(id, "/connect"), None).await;
+    let seeing = shown().await;
+    assert_eq!((addresses(&seeing), shown().await), (vec!["/ip4/192.0.2.1/tcp/4001".to_owned()], seeing.clone()));
+    assert_ne!(seeing, blind);
+    test.good("POST", "/api/v1/networks/disconnect", None).await;
+    assert_eq!(shown().await, seeing, "nothing better is known");
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ async fn the_other_references_see_the_same_peers() {
     let swarm = test.good("GET", "/api/admin/peers", None).await;
     assert_eq!((&swarm["peers"][0]["models"], &swarm["peers"][0]["trust_score"]), (&json!(["a:1"]), &json!(null)));
     let map = test.good("GET", "/api/admin/network-map", None).await;
+    assert_eq!(map["regions"]["unknown"]["coverage_gaps"], json!(["a:1"]), "this node tells no region, and has no model");
     assert_eq!((&map["regions"]["CH"]["models"]["a:1"], &map["regions"]["unknown"]["total"]), (&json!(1), &json!(1)));
     let throughput = test.good("GET", "/api/v1/stats/throughput", None).await;
     assert_eq!(throughput["mesh"], json!([{"ts_ms": 0, "in_bytes_per_second": 10.0, "out_bytes_per_second": 5.0}]));
@@ -103,14 +104,25 @@ async fn the_other_references_see_the_same_peers() {
 #[tokio::test]
 async fn a_speed_test_is_told_and_every_reason_against_one() {
     let test = TestApp::new().await;
-    let guest = Networked::new().await;
-    let path = format!("/api/v1/network/speedtest/{}", guest.id());
-    assert_eq!(test.bad("POST", &path, None).await, (503, "NETWORK_OFFLINE".into()));
-    test.founded().await;
+    let of = |node: &NodeId| format!("/api/v1/network/speedtest/{node}");
+    let stranger = Networked::new().await;
+    assert_eq!(test.bad("POST", &of(stranger.id()), None).await, (503, "NETWORK_OFFLINE".into()));
+    let id = test.founded().await;
+    let guest = test.guest(id, Role::Member).await;
+    let path = of(guest.id());
+    for nobody in [stranger.id(), test.node.id()] {
+        assert_eq!(test.bad("POST", &of(nobody), None).await, (404, "NODE_NOT_FOUND".into()));
+        assert_eq!(test.bad("GET", &format!("{}/history", of(nobody)), None).await, (404, "NODE_NOT_FOUND".into()));
+    }
+    assert_eq!(test.good("GET", &format!("{path}/history"), None).await, json!({"results": []}));
     let told = test.good("POST", &path, None).await;
     assert_eq!((&told["latency_ms"], &told["down_bytes_per_second"]), (&json!(1.5), &json!(200.0)));
     let history = test.good("GET", &format!("{path}/history"), None).await;
     assert_eq!(history["results"], json!([told]));
+    test.node.networks.remove(id, guest.id()).await.unwrap();
+    assert_eq!(test.bad("POST", &path, None).await, (404, "NODE_NOT_FOUND".into()));
+    assert_eq!(test.good("GET", &format!("{path}/history"), None).await["results"], json!([told]), "what was measured stays");
+    let path = of(test.guest(id, Role::Member).await.id());
     for (refusal, expected) in [
         ((|| MeshError::Busy) as fn() -> MeshError, (409, "CONFLICT")),
         (|| MeshError::Unreachable("it is not connected".into()), (502, "PEER_UNREACHABLE")),

@@ -6,7 +6,7 @@ use crate::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use kith_keys::Identity;
-use kith_networks::{NodeSays, Role};
+use kith_networks::{NodeSays, Role, SKEW_MS};
 use kith_types::{Clock, Timestamp};
 use kith_wire::networks::MeshEnvelope;
 use serde_json::{Value, json};
@@ -16,15 +16,22 @@ type Headers = Vec<(&'static str, String)>;
 
 /// A request signed by that key.
 fn sign(by: &Identity, method: &str, path: &str, body: &str, nonce: &str, at: i64) -> Headers {
-    let digest = hex::encode(Sha256::digest(body));
-    let text = signed::text(at, nonce, &method.parse().unwrap(), &path.parse().unwrap(), &digest);
-    vec![
+    sign_for(None, by, (method, path), body, (at, nonce))
+}
+
+/// As above, good at that node alone.
+fn sign_for(recipient: Option<&str>, by: &Identity, (method, path): (&str, &str), body: &str, stamp: (i64, &str)) -> Headers {
+    let (digest, (at, nonce)) = (hex::encode(Sha256::digest(body)), stamp);
+    let text = signed::text(stamp, (&method.parse().unwrap(), &path.parse().unwrap()), &digest, recipient);
+    let named = recipient.map(|recipient| ("x-recipient", recipient.to_owned()));
+    let headers = vec![
         ("x-node-id", by.node_id().to_string()),
         ("x-timestamp-ms", at.to_string()),
         ("x-nonce", nonce.to_owned()),
         ("x-body-sha256", digest),
         ("x-signature", STANDARD.encode(by.sign(text.as_bytes()))),
-    ]
+    ];
+    headers.into_iter().chain(named).collect()
 }
 
 fn nonce(number: u32) -> String {
@@ -61,6 +68,10 @@ async fn the_mesh_is_let_in_by_its_token_or_a_members_signature_and_by_nothing_e
     }
     let identity = test.mesh_token("GET", "/identity", None).await.body;
     assert_eq!((&identity["peerId"], &identity["networkMode"]), (&json!(test.node.id()), &json!("enterprise_overlay")));
+    assert_eq!(identity["coordinatorUrl"], "", "it listens nowhere where others reach it");
+    test.app.set_listening(vec!["127.0.0.1:4343".parse().unwrap(), "0.0.0.0:4343".parse().unwrap()]);
+    let identity = test.mesh_token("GET", "/identity", None).await.body;
+    assert_eq!(identity["coordinatorUrl"], "http://192.0.2.1:4343");
     let elsewhere = sign(&guest.identity, "GET", "/api/v1/nodes", "", &nonce(1), now);
     assert_eq!(test.ask("GET", "/api/v1/nodes", &elsewhere, None).await.status, 401, "a signature opens the mesh alone");
 }
@@ -105,6 +116,44 @@ async fn a_signed_request_is_refused_when_anything_about_it_is_wrong() {
     test.node.networks.remove(id, guest.id()).await.unwrap();
     let removed = sign(&guest.identity, "GET", "/mesh/peers", "", &nonce(9), now);
     assert_eq!(test.ask("GET", "/mesh/peers", &removed, None).await.status, 401);
+}
+
+#[tokio::test]
+async fn a_request_that_names_its_recipient_is_good_nowhere_else() {
+    let test = TestApp::new().await;
+    let id = test.founded().await;
+    let guest = test.guest(id, Role::Member).await;
+    let now = test.node.clock.now().ms();
+    let signed = |recipient: Option<&str>, number: u32| {
+        sign_for(recipient, &guest.identity, ("GET", "/mesh/peers"), "", (now, &nonce(number)))
+    };
+    let ask = async |headers: Headers| test.ask("GET", "/mesh/peers", &headers, None).await.status.as_u16();
+    let (own, other) = (test.node.id().to_string(), guest.id().to_string());
+    assert_eq!(ask(signed(Some(&other), 1)).await, 401, "it was meant for another");
+    let taken_off = signed(Some(&other), 2).into_iter().filter(|(name, _)| *name != "x-recipient").collect();
+    assert_eq!(ask(taken_off).await, 401, "the recipient is signed");
+    let put_on = [signed(None, 3), vec![("x-recipient", own.clone())]].concat();
+    assert_eq!(ask(put_on).await, 401, "that there is none is signed as well");
+    assert_eq!(ask(signed(Some(""), 4)).await, 401, "an empty name is nobody's");
+    assert_eq!(ask(signed(Some(&own), 5)).await, 200);
+    assert_eq!(ask(signed(None, 6)).await, 200, "the reference's clients name none");
+}
+
+#[tokio::test]
+async fn a_message_that_had_no_effect_is_no_duplicate_when_it_comes_again() {
+    let test = TestApp::new().await;
+    let id = test.founded().await;
+    let guest = test.guest(id, Role::Member).await;
+    let now = test.node.clock.now();
+    guest.clock.forward(SKEW_MS + 60_000);
+    let said = guest.networks.say(id, NodeSays { region: "CH".into(), ..NodeSays::default() }).await.unwrap();
+    let message = envelope(&guest, "1", "node_record", json!({"record": String::from_utf8(said).unwrap()}), now);
+    let send = async || test.mesh_token("POST", "/mesh/ingest", Some(serde_json::to_value(&message).unwrap())).await.body;
+    let nothing = json!({"ok": false, "duplicate": false});
+    assert_eq!([send().await, send().await], [nothing.clone(), nothing], "a record from the future is not kept");
+    test.node.clock.forward(60_000);
+    assert_eq!(send().await, json!({"ok": true, "duplicate": false}));
+    assert_eq!(send().await, json!({"ok": true, "duplicate": true}));
 }
 
 #[tokio::test]
