@@ -2,6 +2,7 @@
 //!
 //! A [`Client`] holds a bearer: whoever has one is let in. What may be asked without one stands in [`crate::session`].
 
+use crate::view::body;
 use js_sys::{Reflect, Uint8Array};
 use kith_wire::documents::DocumentText;
 use serde::{Serialize, de::DeserializeOwned};
@@ -243,7 +244,7 @@ fn written(body: &impl Serialize) -> Result<String, Problem> {
 
 fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     // An answer without a body stands for `null`, which is what `()` is read from.
-    serde_json::from_str(if text.is_empty() { "null" } else { text }).map_err(garbled)
+    body::parse(if text.is_empty() { "null" } else { text }).map_err(garbled)
 }
 
 fn garbled(error: serde_json::Error) -> Problem {
