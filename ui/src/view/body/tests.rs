@@ -20,7 +20,7 @@ enum Shape {
     Plain,
     One(u8),
     Two(u8, String),
-    Named { size: f32 },
+    Named { size: u16 },
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -42,7 +42,7 @@ struct Whole {
 
 #[test]
 fn a_body_is_read_as_serde_reads_it() {
-    let text = r#"{"name":"a","count":18446744073709551615,"shapes":["plain",{"one":1},{"two":[2,"b"]},{"named":{"size":1.5}}],"more":[null,-1]}"#;
+    let text = r#"{"name":"a","count":18446744073709551615,"shapes":["plain",{"one":1},{"two":[2,"b"]},{"named":{"size":1}}],"more":[null,-1]}"#;
     assert_eq!(both::<Whole>(text).map(|whole| whole.shapes.len()), Some(4));
     assert!(both::<Whole>(r#"{"name":"a"}"#).is_some_and(|whole| whole.count.is_none() && whole.rest.is_empty()));
     assert_eq!(both::<Vec<Tagged>>(r#"[{"type":"gap"},{"text":"x","type":"text"}]"#).map(|all| all.len()), Some(2));
@@ -78,6 +78,6 @@ fn what_is_not_asked_for_is_refused_with_a_reason() {
 
 #[test]
 fn an_array_never_stands_for_a_struct() {
-    assert!(serde_json::from_str::<Shape>(r#"{"named":[1.0]}"#).is_ok());
-    assert!(parse::<Shape>(r#"{"named":[1.0]}"#).is_err());
+    assert!(serde_json::from_str::<Shape>(r#"{"named":[1]}"#).is_ok());
+    assert!(parse::<Shape>(r#"{"named":[1]}"#).is_err());
 }
