@@ -7,10 +7,7 @@ use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{CodeSection, FunctionSection, Module};
 use wasmparser::{CodeSectionReader, FunctionBody, FunctionSectionReader, Parser, Payload, TypeRef};
 
-/// Functions of one type whose lengths differ by less than this many bytes are ordered by their code.
-const LENGTHS_APART: usize = 48;
-
-/// The module with its functions in the order of their types, then of their lengths, then of their code.
+/// The module with its functions in the order of their types, then of their code.
 pub fn order(module: &[u8]) -> Result<Vec<u8>> {
     let mut ordering = Ordering::of(module)?;
     let mut ordered = Module::new();
@@ -31,7 +28,7 @@ struct Ordering {
 
 impl Ordering {
     fn of(module: &[u8]) -> Result<Self> {
-        let (mut imported, mut types, mut bodies) = (0, Vec::new(), Vec::new());
+        let (mut imported, mut types, mut bodies) = (0, Vec::<u32>::new(), Vec::<&[u8]>::new());
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
                 Payload::ImportSection(imports) => {
@@ -44,12 +41,8 @@ impl Ordering {
                 _ => {}
             }
         }
-        let key = |at: &usize| {
-            let body = bodies.get(*at).copied().unwrap_or_default();
-            (types.get(*at).copied(), body.len() / LENGTHS_APART, body)
-        };
         let mut order: Vec<usize> = (0..bodies.len()).collect();
-        order.sort_by_key(key);
+        order.sort_by_key(|at| (types.get(*at).copied().unwrap_or_default(), bodies.get(*at).copied().unwrap_or_default()));
         let mut places = vec![0; order.len()];
         for (place, at) in order.iter().enumerate() {
             *places.get_mut(*at).context("a function is missing")? = u32::try_from(place)?;
