@@ -8,6 +8,7 @@ use crate::{
     live::{Link, Live, live},
     pages::{self, Place},
     palette::{Palette, PaletteButton},
+    parts::Show,
     session::{Session, Sessions},
     shortcuts::Shortcuts,
     sign_in::SignIn,

@@ -1,6 +1,6 @@
 //! The one dialog of the window: the browser's own, which keeps focus inside, closes with Escape and gives focus back.
 
-use crate::icons::Icon;
+use crate::{icons::Icon, parts::Show};
 use leptos::{html, prelude::*};
 
 /// A dialog that is open while `open` is.

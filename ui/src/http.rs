@@ -2,9 +2,11 @@
 //!
 //! A [`Client`] holds a bearer: whoever has one is let in. What may be asked without one stands in [`crate::session`].
 
+use crate::view::body;
 use js_sys::{Reflect, Uint8Array};
 use kith_wire::documents::DocumentText;
 use serde::{Serialize, de::DeserializeOwned};
+use std::pin::Pin;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, ReadableStreamDefaultReader, RequestInit, Response};
@@ -53,9 +55,12 @@ pub struct Client {
     is_admin: bool,
 }
 
+/// What is asked, whatever it is for: boxed, so that the way to the node is compiled once and not anew for each type of answer.
+type Asked<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
 /// Without a bearer: for the few routes that are open.
 pub async fn open_post<T: DeserializeOwned>(path: &str, body: &impl Serialize) -> Result<T, Problem> {
-    read(send("POST", path, None, Some(body), None).await?).await
+    read(&text("POST", path, None, Some(written(body)?)).await?)
 }
 
 impl Client {
@@ -76,22 +81,22 @@ impl Client {
 
     /// `GET`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
-        read(send("GET", path, Some(&self.token), None::<&()>, None).await?).await
+        read(&text("GET", path, Some(&self.token), None).await?)
     }
 
     /// `POST` with a body, for an answer with one.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Problem> {
-        read(send("POST", path, Some(&self.token), Some(body), None).await?).await
+        self.call("POST", path, body).await
     }
 
     /// Any method with a body, for an answer with one.
     pub async fn call<T: DeserializeOwned>(&self, method: &str, path: &str, body: &impl Serialize) -> Result<T, Problem> {
-        read(send(method, path, Some(&self.token), Some(body), None).await?).await
+        read(&text(method, path, Some(&self.token), Some(written(body)?)).await?)
     }
 
     /// Any method, with or without a body; the answer's body does not matter.
     pub async fn send(&self, method: &str, path: &str, body: Option<&impl Serialize>) -> Result<(), Problem> {
-        send(method, path, Some(&self.token), body, None).await.map(|_| ())
+        send(method, path, Some(&self.token), body.map(written).transpose()?, None).await.map(|_| ())
     }
 
     /// `DELETE`.
@@ -107,7 +112,7 @@ impl Client {
         signal: &AbortSignal,
         mut on_line: impl FnMut(&str),
     ) -> Result<(), Problem> {
-        let response = send("POST", path, Some(&self.token), Some(body), Some(signal)).await?;
+        let response = send("POST", path, Some(&self.token), Some(written(body)?), Some(signal)).await?;
         let stopped = |_| if signal.aborted() { Problem::Cancelled } else { Problem::Offline };
         let garbled = || Problem::Garbled("it has no body".to_owned());
         let reader = response.body().ok_or_else(garbled)?.get_reader();
@@ -143,12 +148,13 @@ impl Client {
     /// The text of a document, which the node reads.
     pub async fn document(&self, file: &web_sys::Blob) -> Result<DocumentText, Problem> {
         let body = Some(("application/octet-stream", file.clone().into()));
-        read(fetch("POST", "/api/v1/documents/text", Some(&self.token), body, None).await?).await
+        let response = fetch("POST", "/api/v1/documents/text", Some(&self.token), body, None).await?;
+        read(&text_of(&response).await?)
     }
 
     /// `GET` for bytes, as something that can be saved or shown.
     pub async fn blob(&self, path: &str) -> Result<web_sys::Blob, Problem> {
-        let response = send("GET", path, Some(&self.token), None::<&()>, None).await?;
+        let response = send("GET", path, Some(&self.token), None, None).await?;
         let promise = response.blob().map_err(|_| Problem::Garbled("it has no body".to_owned()))?;
         JsFuture::from(promise)
             .await
@@ -158,16 +164,19 @@ impl Client {
     }
 }
 
-/// Whether an answer of the node is good.
-async fn send(
-    method: &str,
-    path: &str,
-    token: Option<&str>,
-    body: Option<&impl Serialize>,
-    signal: Option<&AbortSignal>,
-) -> Result<Response, Problem> {
-    let text = body.map(serde_json::to_string).transpose().map_err(|error| Problem::Garbled(error.to_string()))?;
-    fetch(method, path, token, text.map(|text| ("application/json", JsValue::from_str(&text))), signal).await
+/// The text of a good answer.
+fn text(method: &str, path: &str, token: Option<&str>, body: Option<String>) -> Asked<String> {
+    let response = send(method, path, token, body, None);
+    Box::pin(async move { text_of(&response.await?).await })
+}
+
+/// A good answer of the node to a body in JSON.
+fn send(method: &str, path: &str, token: Option<&str>, body: Option<String>, signal: Option<&AbortSignal>) -> Asked<Response> {
+    let (method, path, token, signal) = (method.to_owned(), path.to_owned(), token.map(str::to_owned), signal.cloned());
+    Box::pin(async move {
+        let body = body.map(|body| ("application/json", JsValue::from_str(&body)));
+        fetch(&method, &path, token.as_deref(), body, signal.as_ref()).await
+    })
 }
 
 /// Sends a body of some type as it is.
@@ -228,9 +237,16 @@ async fn text_of(response: &Response) -> Result<String, Problem> {
     Ok(JsFuture::from(promise).await.map_err(|_| Problem::Offline)?.as_string().unwrap_or_default())
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Problem> {
-    let text = text_of(&response).await?;
+/// A body as it is sent.
+fn written(body: &impl Serialize) -> Result<String, Problem> {
+    serde_json::to_string(body).map_err(garbled)
+}
+
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, Problem> {
     // An answer without a body stands for `null`, which is what `()` is read from.
-    let text = if text.is_empty() { "null" } else { &text };
-    serde_json::from_str(text).map_err(|error| Problem::Garbled(error.to_string()))
+    body::parse(if text.is_empty() { "null" } else { text }).map_err(garbled)
+}
+
+fn garbled(error: serde_json::Error) -> Problem {
+    Problem::Garbled(error.to_string())
 }

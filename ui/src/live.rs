@@ -4,7 +4,7 @@ use crate::{
     dom,
     http::{Client, Problem},
     session::{Sessions, sessions},
-    view::{format, pace::Pace},
+    view::{body, format, pace::Pace},
 };
 use kith_wire::{
     ollama::{ModelSummary, PsResponse, RunningModel, TagsResponse},
@@ -201,7 +201,7 @@ impl Live {
         let client = client.clone();
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |message: MessageEvent| {
             let Some(text) = message.data().as_string() else { return };
-            if let Ok(event) = serde_json::from_str::<Envelope>(&text) {
+            if let Ok(event) = body::parse::<Envelope>(&text) {
                 self.take(event, &client);
             }
         });

@@ -8,6 +8,7 @@ use crate::{
         Place,
         settings::{THEMES, choose_theme},
     },
+    parts::Show,
     session::client,
     view::find,
 };

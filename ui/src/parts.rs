@@ -2,6 +2,7 @@
 
 mod code;
 mod field;
+mod flow;
 mod menu;
 mod plot;
 mod prose;
@@ -9,6 +10,7 @@ mod state;
 
 pub use code::{Code, CopyButton};
 pub use field::{Field, Switch};
+pub use flow::{For, Show};
 pub use menu::{Menu, MenuItem};
 pub use plot::{Plot, PlotData, PlotLine};
 pub use prose::Prose;

@@ -6,7 +6,7 @@ mod answer;
 use crate::{
     dom,
     http::{Client, Problem},
-    view::thread,
+    view::{body, thread},
 };
 use kith_wire::{
     conversations::{
@@ -174,8 +174,7 @@ impl Talk {
         self.title.set(conversation.title);
         self.model.set(conversation.model);
         self.system.set(conversation.system.unwrap_or_default());
-        let options =
-            conversation.options.map(serde_json::Value::Object).and_then(|options| serde_json::from_value(options).ok());
+        let options = conversation.options.map(serde_json::Value::Object).and_then(|options| body::read(&options).ok());
         self.options.set(options.unwrap_or_default());
         self.messages.set(conversation.messages);
         self.head.set(conversation.head);

@@ -1,6 +1,6 @@
 //! Short notices at the window's edge: what was done, and how to undo it. They go by themselves.
 
-use crate::icons::Icon;
+use crate::{icons::Icon, parts::For};
 use leptos::prelude::*;
 use std::{sync::Arc, time::Duration};
 

@@ -1,6 +1,7 @@
 //! What pages work out before they show it: pure functions of what the node said, with no browser in them.
 
 pub mod activity;
+pub mod body;
 pub mod devices;
 pub mod find;
 pub mod fit;

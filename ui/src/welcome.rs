@@ -5,7 +5,7 @@ use crate::{
     http::Problem,
     icons::Icon,
     live::{Live, live},
-    parts::{Field, Skeleton},
+    parts::{Field, Show, Skeleton},
     session::client,
     view::{format, models, welcome, words},
 };

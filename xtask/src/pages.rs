@@ -3,6 +3,7 @@
 //! Everything but the entry page has a name that changes with its content, so that browsers keep it for ever.
 
 mod assemble;
+mod order;
 mod toolchain;
 
 use std::fs;
@@ -93,7 +94,9 @@ fn bind(wasm: &Path, out: &Path) -> Result<()> {
     }
     let mut bindgen = Bindgen::new();
     bindgen.input_path(wasm).out_name("kith_ui").typescript(false).remove_name_section(true).remove_producers_section(true);
-    bindgen.web(true)?.generate(out).context("the bindings of the pages could not be written")
+    bindgen.web(true)?.generate(out).context("the bindings of the pages could not be written")?;
+    let module = out.join("kith_ui_bg.wasm");
+    fs::write(&module, order::order(&fs::read(&module)?)?).with_context(|| format!("could not write {}", module.display()))
 }
 
 /// Replaces the pages by fresh ones of this weight in bytes. Pages that weigh too much are thrown away: were they kept, they

@@ -11,7 +11,7 @@ use crate::{
     http::{Client, Problem},
     icons::Icon,
     live::{Link, live},
-    parts::{Failed, Skeleton},
+    parts::{Failed, Show, Skeleton},
     session::{Sessions, client, sessions},
     view::devices,
 };

@@ -11,7 +11,7 @@ mod providers;
 mod queue;
 mod shelf;
 
-use crate::{icons::Icon, session::client};
+use crate::{icons::Icon, parts::Show, session::client};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use shelf::Shelf;

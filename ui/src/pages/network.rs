@@ -23,7 +23,7 @@ use crate::{
     icons::Icon,
     live::{Link, live},
     palette::{Command, Palette},
-    parts::{Empty, Failed, Menu, MenuItem, Skeleton},
+    parts::{Empty, Failed, Menu, MenuItem, Show, Skeleton},
     session::client,
     view::network::{self, Standing},
 };

@@ -1,5 +1,6 @@
 //! A menu behind a button: opens by click or key, walks with the arrows, closes with Escape or a click elsewhere.
 
+use super::Show;
 use crate::{dom, icons::Icon};
 use leptos::{ev, html, prelude::*};
 use wasm_bindgen::JsCast;

@@ -1,6 +1,6 @@
 //! Markdown on the page: each node of the tree as its element, never as HTML text.
 
-use super::Code;
+use super::{Code, For};
 use crate::view::markdown::{Kind, Node, parse};
 use leptos::prelude::*;
 

@@ -1,5 +1,6 @@
 //! What a page shows while it has nothing to show.
 
+use super::Show;
 use crate::{http::Problem, icons::Icon};
 use leptos::prelude::*;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use super::{DRAW_EVERY_MS, KEEP_EVERY_MS, Talk};
 use crate::{
     dom,
     http::{Client, Problem},
-    view::{format, thread},
+    view::{body, format, thread},
 };
 use kith_types::Timestamp;
 use kith_wire::{
@@ -141,7 +141,7 @@ fn take_line(answer: &mut ConversationMessage, line: &str) -> Result<(), String>
     if line.trim().is_empty() {
         return Ok(());
     }
-    let Ok(piece) = serde_json::from_str::<ChatResponse>(line) else {
+    let Ok(piece) = body::parse::<ChatResponse>(line) else {
         let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
         return Err(value.get("error").and_then(|error| error.as_str()).unwrap_or("the answer could not be read").to_owned());
     };

@@ -5,7 +5,7 @@ use crate::{
     http::{Client, Problem},
     icons::Icon,
     live::live,
-    parts::{Failed, Skeleton},
+    parts::{Failed, Show, Skeleton},
     session::{client, sessions},
     view::{
         activity::told::{self, About, Happened, Told, Tone},

@@ -5,7 +5,7 @@ use crate::{
     http::Problem,
     icons::Icon,
     live::live,
-    parts::Skeleton,
+    parts::{For, Show, Skeleton},
     session::client,
     toast::toasts,
     view::{activity, format},

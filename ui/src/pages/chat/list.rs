@@ -5,7 +5,7 @@ use crate::{
     http::{Client, Problem},
     icons::Icon,
     live::{Link, live},
-    parts::{Failed, Menu, MenuItem, Skeleton},
+    parts::{Failed, Menu, MenuItem, Show, Skeleton},
     session::{client, sessions},
     toast::toasts,
     view::format,

@@ -4,7 +4,7 @@ use crate::{
     http::Client,
     icons::Icon,
     live::live,
-    parts::{CopyButton, Prose},
+    parts::{CopyButton, Prose, Show},
     session::client,
     talk::{Draft, Talk, Talks},
     view::{format, thread},

@@ -4,6 +4,7 @@ use crate::{
     dom,
     icons::Icon,
     live::live,
+    parts::Show,
     session::client,
     talk::Talk,
     view::{format, models, words},

@@ -4,7 +4,7 @@ use super::{composer::Composer, message::Message, options::OptionsPanel};
 use crate::{
     icons::Icon,
     live::live,
-    parts::{Empty, Skeleton},
+    parts::{Empty, For, Show, Skeleton},
     session::client,
     talk::Talk,
 };

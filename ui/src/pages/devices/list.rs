@@ -5,7 +5,7 @@ use crate::{
     dialog::Dialog,
     dom,
     icons::Icon,
-    parts::{Menu, MenuItem},
+    parts::{For, Menu, MenuItem, Show},
     session::client,
     toast::toasts,
     view::devices,

@@ -4,6 +4,7 @@ use crate::{
     dom,
     icons::Icon,
     live::live,
+    parts::Show,
     session::client,
     view::network::{self, Device, Way},
 };

@@ -7,7 +7,7 @@ use crate::{
     http::Problem,
     icons::Icon,
     live::live,
-    parts::{Empty, Failed, Field, Menu, MenuItem, Skeleton},
+    parts::{Empty, Failed, Field, Menu, MenuItem, Show, Skeleton},
     session::client,
     toast::toasts,
     view::{format, models},

@@ -5,7 +5,7 @@ use crate::{
     http::Problem,
     icons::Icon,
     live::live,
-    parts::{Empty, Failed, Skeleton},
+    parts::{Empty, Failed, Show, Skeleton},
     session::client,
     view::{
         fit::{best, needs},

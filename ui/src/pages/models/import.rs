@@ -4,7 +4,7 @@ use super::{folders::Folders, shelf::shelf};
 use crate::{
     dialog::Dialog,
     icons::Icon,
-    parts::Field,
+    parts::{Field, Show},
     shell::{self, Wanted},
     view::models,
 };

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     icons::Icon,
     live::live,
-    parts::{Empty, Menu, MenuItem, Skeleton},
+    parts::{Empty, For, Menu, MenuItem, Show, Skeleton},
     session::client,
     view::{
         fit::{Fit, needs, percent},

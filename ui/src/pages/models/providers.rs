@@ -5,7 +5,7 @@ use crate::{
     dom,
     http::Problem,
     icons::Icon,
-    parts::{Failed, Field, Menu, MenuItem, Skeleton},
+    parts::{Failed, Field, Menu, MenuItem, Show, Skeleton},
     session::client,
     toast::toasts,
     view::format,

@@ -4,6 +4,7 @@ use super::shelf::{Import, shelf};
 use crate::{
     icons::Icon,
     live::live,
+    parts::{For, Show},
     session::client,
     view::{fit::percent, format, models},
 };

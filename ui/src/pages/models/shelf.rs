@@ -7,6 +7,7 @@ use crate::{
     session::client,
     toast::{Toasts, toasts},
     view::{
+        body,
         fit::{Fit, fit},
         models,
     },
@@ -308,7 +309,7 @@ impl Shelf {
             };
             let outcome = client
                 .lines("/api/v1/models/import", &asked, &controller.signal(), |line| {
-                    if let Ok(progress) = serde_json::from_str(line) {
+                    if let Ok(progress) = body::parse(line) {
                         show(progress);
                     }
                 })

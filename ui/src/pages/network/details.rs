@@ -3,7 +3,7 @@
 use super::{ask::Ask, store::Net};
 use crate::{
     icons::Icon,
-    parts::CopyButton,
+    parts::{CopyButton, Show},
     view::{
         network::{self, Device, Way},
         words::sentence,

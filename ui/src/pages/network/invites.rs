@@ -1,7 +1,11 @@
 //! The invites that still let in, and those lately over.
 
 use super::{ask::Ask, store::Net};
-use crate::{icons::Icon, view::network};
+use crate::{
+    icons::Icon,
+    parts::{For, Show},
+    view::network,
+};
 use kith_wire::networks::InviteInfo;
 use leptos::prelude::*;
 

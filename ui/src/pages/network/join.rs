@@ -9,7 +9,7 @@ use crate::{
     http::Problem,
     icons::Icon,
     live::live,
-    parts::Field,
+    parts::{Field, Show},
     view::{
         format,
         network::{self, Standing},

@@ -4,7 +4,7 @@ use super::{ask::Ask, store::Net};
 use crate::{
     dom,
     icons::Icon,
-    parts::{Menu, MenuItem, Skeleton},
+    parts::{For, Menu, MenuItem, Show, Skeleton},
     view::network::{Device, Way},
 };
 use leptos::prelude::*;

@@ -3,6 +3,7 @@
 use super::{details::Details, store::Net};
 use crate::{
     icons::Icon,
+    parts::{For, Show},
     view::network::{
         Device, Standing, Way, latency,
         map::{self, MOST, Spot},

@@ -3,7 +3,7 @@
 use super::store::Net;
 use crate::{
     icons::Icon,
-    parts::CopyButton,
+    parts::{CopyButton, Show},
     view::{
         network::{self, Standing},
         words::sentence,

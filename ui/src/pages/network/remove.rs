@@ -4,7 +4,7 @@ use super::store::Net;
 use crate::{
     dom,
     icons::Icon,
-    parts::Skeleton,
+    parts::{Show, Skeleton},
     view::network::{self, Way},
 };
 use kith_wire::networks::{MemberDetail, MemberRemoved, RemovalConsequences};

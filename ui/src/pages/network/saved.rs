@@ -3,7 +3,7 @@
 use super::{ask::Ask, store::Net};
 use crate::{
     icons::Icon,
-    parts::{Menu, MenuItem},
+    parts::{For, Menu, MenuItem, Show},
     view::{
         network::{self, Standing},
         words::sentence,

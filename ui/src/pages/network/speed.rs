@@ -3,7 +3,7 @@
 use super::store::Net;
 use crate::{
     dom,
-    parts::{Field, Plot, PlotData, PlotLine, Skeleton},
+    parts::{Field, Plot, PlotData, PlotLine, Show, Skeleton},
     view::{
         format,
         network::{latency, speed},

@@ -5,6 +5,7 @@ use crate::{
     dom,
     http::Client,
     icons::Icon,
+    parts::Show,
     session::client,
     toast::toasts,
     view::{format, settings::audited},

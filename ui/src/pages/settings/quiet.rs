@@ -7,7 +7,7 @@ use super::{
 use crate::{
     dom,
     http::Problem,
-    parts::Switch,
+    parts::{Show, Switch},
     session::client,
     view::settings::{DAYS, Note, known::Kind, toggled, typed},
 };

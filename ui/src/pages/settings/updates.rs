@@ -4,7 +4,7 @@ use super::{config::Groups, read::Read};
 use crate::{
     http::Problem,
     icons::Icon,
-    parts::Prose,
+    parts::{Prose, Show},
     session::client,
     view::{format, settings::Part},
 };
