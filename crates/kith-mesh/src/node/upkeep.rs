@@ -27,6 +27,8 @@ pub(super) const TICK: Duration = Duration::from_secs(1);
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// Of two nodes that learn of each other the one with the lower id dials at once, the other after this time, so that they seldom meet twice.
 const COURTESY: Duration = Duration::from_millis(1500);
+/// A relay that gave no place, or took it back, is not asked again of this node's own accord for so long: another is.
+pub(super) const RELAY_REST: Duration = Duration::from_secs(60);
 /// For telling peers that this node leaves, and for the last save.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -45,6 +47,7 @@ impl Node {
             }
         }
         self.judge_scores();
+        self.resting.retain(|_, until| *until > now);
         self.keep_relays();
         self.look_again();
         self.conduct.prune(now);
@@ -94,7 +97,8 @@ impl Node {
             .filter_map(|address| Some((crate::address::peer_at_end(address)?, address.clone())))
             .collect();
         if self.reach.needs_relay() {
-            let offered = self.links.relays().into_iter().map(|(peer, address)| {
+            let offered = self.links.relays().into_iter().filter(|(peer, _)| !self.resting.contains_key(peer));
+            let offered = offered.map(|(peer, address)| {
                 (peer, if crate::address::peer_at_end(&address).is_some() { address } else { address.with(Protocol::P2p(peer)) })
             });
             wanted.extend(offered.take(RESERVATIONS.saturating_sub(wanted.len())));
