@@ -155,7 +155,7 @@ impl MeshHost {
         Ok(())
     }
 
-    /// Notes what crosses the mesh, to its last byte.
+    /// Notes what crosses the mesh, also the part of a step in which it ends.
     async fn measure(host: Weak<Self>, mesh: Mesh, ended: CancellationToken) {
         let mut before = (0, 0);
         loop {
