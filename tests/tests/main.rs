@@ -40,6 +40,7 @@ mod desktop;
 mod documents;
 mod mesh;
 mod mesh_models;
+mod mesh_standing;
 #[cfg(target_os = "linux")]
 mod package;
 #[cfg(target_os = "linux")]

@@ -26,7 +26,10 @@ pub enum MeshError {
     /// The peer cannot be reached, or does not take this node in; the sentence says why.
     #[error("{0}")]
     Unreachable(String),
-    /// A speed test runs with this peer, or too many run.
+    /// The peer was reached and does not do it now; the sentence says why.
+    #[error("{0}")]
+    Declined(String),
+    /// A speed test of this node runs.
     #[error("a speed test runs already; try again when it has ended")]
     Busy,
 }
@@ -114,6 +117,15 @@ pub struct Speed {
     pub bytes: u64,
 }
 
+/// A key that was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotated {
+    /// The number of the new key.
+    pub epoch: u64,
+    /// Members that have said that they took it. The others get it when they come back.
+    pub told: usize,
+}
+
 /// Ten seconds of traffic with all peers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Throughput {
@@ -130,7 +142,9 @@ pub struct Throughput {
 pub trait Mesh: Send + Sync {
     /// How the node stands.
     async fn standing(&self) -> Standing;
-    /// Goes onto a saved network, away from another.
+    /// Goes onto a saved network, away from another. Where it cannot be connected it is tried again, until the node is told otherwise.
+    ///
+    /// Like all that changes how the node stands, this is carried out to its end even where nobody waits for it any more.
     ///
     /// # Errors
     /// [`MeshError`]
@@ -140,10 +154,11 @@ pub trait Mesh: Send + Sync {
     /// # Errors
     /// [`MeshError`]
     async fn disconnect(&self) -> Result<bool, MeshError>;
-    /// Joins by an invite and goes onto its network; waits until a member took this node in, or for 20 s.
+    /// Joins by an invite and goes onto its network; waits until a member took this node in, or for 20 s. Where none did, the node goes
+    /// back to the network it was on, and keeps nothing of the other that it had not before.
     ///
     /// # Errors
-    /// [`MeshError::Unreachable`] with what the inviter said; the network stays saved.
+    /// [`MeshError::Unreachable`] with what the inviter said.
     async fn join(&self, code: &str, own_name: &str) -> Result<Network, MeshError>;
     /// Addresses to stand in an invite: where a newcomer finds this node.
     async fn addresses(&self) -> Vec<String>;
@@ -156,26 +171,26 @@ pub trait Mesh: Send + Sync {
     /// # Errors
     /// [`MeshError::Offline`], [`MeshError::Address`], [`MeshError::Unreachable`]
     async fn dial(&self, address: &str) -> Result<NodeId, MeshError>;
-    /// Changes the network's key and hands the new one to all who are connected. The number of the new key.
+    /// Changes the network's key and hands the new one to all who are connected.
     ///
     /// # Errors
     /// [`MeshError`]
-    async fn rotate(&self, id: NetworkId) -> Result<u64, MeshError>;
-    /// Shuts a member out: its connections end, and the key changes without it. The number of the new key.
+    async fn rotate(&self, id: NetworkId) -> Result<Rotated, MeshError>;
+    /// Shuts a member out: its connections end, and the key changes without it.
     ///
     /// # Errors
     /// [`MeshError`]
-    async fn remove(&self, id: NetworkId, node: &NodeId) -> Result<u64, MeshError>;
+    async fn remove(&self, id: NetworkId, node: &NodeId) -> Result<Rotated, MeshError>;
     /// Measures the way to a connected peer; at most one test at a time.
     ///
     /// # Errors
-    /// [`MeshError::Offline`], [`MeshError::Unreachable`], [`MeshError::Busy`]
+    /// [`MeshError::Offline`], [`MeshError::Unreachable`], [`MeshError::Declined`], [`MeshError::Busy`]
     async fn speedtest(&self, node: &NodeId) -> Result<Speed, MeshError>;
     /// The last tests with a peer, the newest first; at most 100 are kept of each.
     ///
     /// # Errors
     /// [`MeshError`]
     async fn speeds(&self, node: &NodeId) -> Result<Vec<Speed>, MeshError>;
-    /// Traffic of the last ten minutes in steps of ten seconds, the oldest first.
+    /// Traffic of the last ten minutes in steps of ten seconds, the oldest first; nothing while the node is offline.
     async fn throughput(&self) -> Vec<Throughput>;
 }

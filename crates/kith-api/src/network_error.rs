@@ -57,6 +57,7 @@ impl From<MeshError> for ApiError {
             MeshError::Offline | MeshError::Start(_) => Self::new(Code::NetworkOffline, message),
             MeshError::Address(_) => Self::new(Code::InvalidRequest, message).with_field("address"),
             MeshError::Unreachable(_) => Self::new(Code::PeerUnreachable, message),
+            MeshError::Declined(_) => Self::new(Code::Conflict, message),
             MeshError::Busy => Self { retry_after: Some(10), ..Self::new(Code::Conflict, message) },
         }
     }
@@ -131,6 +132,7 @@ mod tests {
             (MeshError::Start("the port is taken".into()), Code::NetworkOffline),
             (MeshError::Address("`x` is no address".into()), Code::InvalidRequest),
             (MeshError::Unreachable("nobody answers".into()), Code::PeerUnreachable),
+            (MeshError::Declined("not at this time".into()), Code::Conflict),
             (MeshError::Busy, Code::Conflict),
         ] {
             assert_eq!(ApiError::from(error).code, expected);

@@ -124,7 +124,7 @@ impl Door {
         dialler: bool,
     ) -> Result<(PeerId, Counted<S>), AdmissionError> {
         let node = node_id(&peer).ok_or(AdmissionError::Key)?;
-        let mut io = Counted::new(io, self.traffic.of(peer));
+        let mut io = self.traffic.counted(io, peer);
         let talk = async {
             if dialler { self.as_dialler(&node, &peer, &mut io).await } else { self.as_listener(&node, &peer, &mut io).await }
         };

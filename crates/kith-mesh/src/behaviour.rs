@@ -2,6 +2,7 @@
 
 use crate::{
     bounds::{Bounds, EXCHANGED_PEERS},
+    carrying::Carrying,
     config::MeshConfig,
     gate::Gate,
     gossip,
@@ -39,6 +40,7 @@ pub(crate) fn build(
     keypair: &Keypair,
     config: &MeshConfig,
     offered: Vec<StreamProtocol>,
+    carrying: &Carrying,
     relayed: relay::client::Behaviour,
 ) -> Result<Behaviour, String> {
     let own = keypair.public().to_peer_id();
@@ -58,7 +60,7 @@ pub(crate) fn build(
         kad: kad(own, &config.network)?,
         gossip: gossip::behaviour(keypair, &config.network, bounds)?,
         relayed,
-        relay: config.relay.then(|| relay::Behaviour::new(own, relay_bounds())).into(),
+        relay: config.relay.then(|| relay::Behaviour::new(own, carrying.bound(relay_bounds()))).into(),
         dcutr: dcutr::Behaviour::new(own),
         reach_client: autonat::v2::client::Behaviour::default(),
         reach_server: autonat::v2::server::Behaviour::default(),

@@ -75,7 +75,7 @@ pub struct MeshConfig {
     pub discovery: bool,
     /// Whether to ask the router for a port.
     pub upnp: bool,
-    /// Whether to carry connections of members that cannot reach each other.
+    /// Whether to carry connections of members that cannot reach each other; [`Mesh::carry`](crate::Mesh::carry) turns it off and on.
     pub relay: bool,
     /// What is taken from peers.
     pub bounds: Bounds,

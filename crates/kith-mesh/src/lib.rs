@@ -13,6 +13,7 @@ mod beacon;
 mod behaviour;
 mod book;
 pub mod bounds;
+mod carrying;
 mod config;
 mod discovery;
 mod event;

@@ -12,6 +12,7 @@ use crate::{
     reach::Reachability,
     stream::Stream,
     streams::{OpenError, Opened},
+    traffic::Traffic,
 };
 use kith_types::NodeId;
 use serde::{Serialize, de::DeserializeOwned};
@@ -87,6 +88,7 @@ pub(crate) enum Command {
     HintsFor(NodeId, Reply<Vec<Hint>>),
     Hints(Vec<Hint>),
     Hint(NodeId, Vec<Address>),
+    Carry(bool, Reply<()>),
     RelayThrough(Address, Reply<Result<(), ListenError>>),
     Stop(Reply<()>),
 }
@@ -99,6 +101,7 @@ pub struct Mesh {
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) task: Arc<Mutex<Option<JoinHandle<()>>>>,
+    pub(crate) traffic: Traffic,
 }
 
 impl std::fmt::Debug for Mesh {
@@ -206,6 +209,18 @@ impl Mesh {
     /// Declares an address under which others reach this node.
     pub async fn add_external(&self, address: Address) {
         self.ask(|reply| Command::External(address, reply)).await.ok();
+    }
+
+    /// Carries connections of members that cannot reach each other, or does so no more: then those who have a place with this node for
+    /// it lose that, and their connections to this node, which they may make anew. Nothing where it was started without
+    /// [`relay`](crate::MeshConfig::relay).
+    pub async fn carry(&self, on: bool) {
+        self.ask(|reply| Command::Carry(on, reply)).await.ok();
+    }
+
+    /// Bytes that came from all peers and went to them since the start, also after the end.
+    pub fn bytes(&self) -> (u64, u64) {
+        self.traffic.all()
     }
 
     /// Takes a place with the relay at `relay` (an address ending in its id), so that others reach this node through it. Nodes behind a

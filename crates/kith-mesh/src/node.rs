@@ -13,6 +13,7 @@ use crate::{
     behaviour::{self, Behaviour, BehaviourEvent},
     book::Book,
     bounds::{Bounds, COMMAND_QUEUE, EVENT_QUEUE, MAX_RETIRED_KEYS, NEGOTIATING_STREAMS, NOTICE_QUEUE, STREAM_QUEUE},
+    carrying::Carrying,
     config::{MeshConfig, StartError},
     discovery,
     event::{Event, Fault},
@@ -103,6 +104,7 @@ struct Node {
     resting_relays: HashMap<PeerId, Instant>,
     /// Addresses of this node that its owner named.
     declared: BTreeSet<Multiaddr>,
+    carrying: Carrying,
     /// Relays asked for by name, which are asked again when they leave.
     wanted_relays: HashSet<Multiaddr>,
     validating: JoinSet<Validated>,
@@ -136,12 +138,20 @@ impl Mesh {
         let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, events_out) = broadcast::channel(EVENT_QUEUE);
         let in_flight = Arc::new(Semaphore::new(config.bounds.frame_bytes_in_flight));
-        let mesh = Self { own: own.clone(), commands: commands_in, events, in_flight, task: Arc::new(Mutex::new(None)) };
+        let traffic = Traffic::default();
+        let mesh = Self {
+            own: own.clone(),
+            commands: commands_in,
+            events,
+            in_flight,
+            task: Arc::new(Mutex::new(None)),
+            traffic: traffic.clone(),
+        };
         let router = exchange::route(router, mesh.clone()).map_err(|error| StartError::Setup(error.to_string()))?;
         let (refusals_in, refusals) = mpsc::channel(NOTICE_QUEUE);
         let (faults_in, faults) = mpsc::channel(NOTICE_QUEUE);
         let (beacons_in, beacons) = mpsc::channel(NOTICE_QUEUE);
-        let (bans, traffic, connections) = (Bans::default(), Traffic::default(), Tasks::default());
+        let (bans, carrying, connections) = (Bans::default(), Carrying::new(config.relay), Tasks::default());
         let door = Door {
             noise: transport::noise(&keypair, &config.key).map_err(|error| StartError::Key(error.to_string()))?,
             key: KeyUse::Present,
@@ -154,7 +164,8 @@ impl Mesh {
         let (relay_transport, relay_client) = relay::client::new(own_peer);
         let transport =
             transport::build(&keypair, &config, relay_transport, door).map_err(|error| StartError::Key(error.to_string()))?;
-        let behaviour = behaviour::build(&keypair, &config, router.offered(), relay_client).map_err(StartError::Setup)?;
+        let behaviour =
+            behaviour::build(&keypair, &config, router.offered(), &carrying, relay_client).map_err(StartError::Setup)?;
         let settings = swarm::Config::with_executor(connections.clone())
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS)
             .with_per_connection_event_buffer_size(STREAM_QUEUE)
@@ -205,6 +216,7 @@ impl Mesh {
             reservations: HashMap::new(),
             resting_relays: HashMap::new(),
             declared: BTreeSet::new(),
+            carrying,
             wanted_relays: HashSet::new(),
             validating: JoinSet::new(),
             tasks,
@@ -327,6 +339,7 @@ impl Node {
                 }
                 self.tell_path(&event.remote_peer_id);
             }
+            BehaviourEvent::Relay(event) => self.carrying.happened(&event),
             BehaviourEvent::Relayed(event) => {
                 tracing::debug!(?event, "relay");
                 self.tell_reach();

@@ -21,25 +21,43 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
+    fn add(&self, received: u64, sent: u64) {
+        self.received.fetch_add(received, Ordering::Relaxed);
+        self.sent.fetch_add(sent, Ordering::Relaxed);
+    }
+
     /// Bytes received and sent.
     pub fn read(&self) -> (u64, u64) {
         (self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed))
     }
 }
 
-/// The counters of all peers with a connection or a handshake.
+/// The counters of all peers with a connection or a handshake, and of all that ever were.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Traffic(Arc<Mutex<HashMap<PeerId, Arc<Counters>>>>);
+pub(crate) struct Traffic {
+    peers: Arc<Mutex<HashMap<PeerId, Arc<Counters>>>>,
+    all: Arc<Counters>,
+}
 
 impl Traffic {
     /// The counters of `peer`, beginning at nought.
     pub fn of(&self, peer: PeerId) -> Arc<Counters> {
-        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default())
+        Arc::clone(self.peers.lock().unwrap_or_else(PoisonError::into_inner).entry(peer).or_default())
+    }
+
+    /// Counts what passes over a connection of `peer`.
+    pub fn counted<S>(&self, inner: S, peer: PeerId) -> Counted<S> {
+        Counted { inner, counters: self.of(peer), all: Arc::clone(&self.all) }
+    }
+
+    /// Bytes received and sent, of all peers together.
+    pub fn all(&self) -> (u64, u64) {
+        self.all.read()
     }
 
     /// Forgets peers without a connection: nobody else holds their counters.
     pub fn prune(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, counters| Arc::strong_count(counters) > 1);
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, counters| Arc::strong_count(counters) > 1);
     }
 }
 
@@ -47,18 +65,21 @@ impl Traffic {
 pub(crate) struct Counted<S> {
     inner: S,
     counters: Arc<Counters>,
+    all: Arc<Counters>,
 }
 
 impl<S> Counted<S> {
-    pub fn new(inner: S, counters: Arc<Counters>) -> Self {
-        Self { inner, counters }
+    fn count(&self, received: usize, sent: usize) {
+        for counters in [&self.counters, &self.all] {
+            counters.add(received as u64, sent as u64);
+        }
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let read = ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        self.counters.received.fetch_add(read as u64, Ordering::Relaxed);
+        self.count(read, 0);
         Poll::Ready(Ok(read))
     }
 }
@@ -66,13 +87,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let sent = ready!(Pin::new(&mut self.inner).poll_write(cx, buf))?;
-        self.counters.sent.fetch_add(sent as u64, Ordering::Relaxed);
+        self.count(0, sent);
         Poll::Ready(Ok(sent))
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let sent = ready!(Pin::new(&mut self.inner).poll_write_vectored(cx, bufs))?;
-        self.counters.sent.fetch_add(sent as u64, Ordering::Relaxed);
+        self.count(0, sent);
         Poll::Ready(Ok(sent))
     }
 

@@ -224,7 +224,7 @@ pub struct KeyRotated {
     pub key_id: String,
     /// Members that it was sealed to.
     pub sealed_to: u64,
-    /// Of them, those connected now, who have been told.
+    /// Of them, those who are connected and have said that they took it.
     pub told: u64,
     /// The others get it when they come back until then, in milliseconds since 1970.
     #[schema(value_type = i64)]

@@ -69,7 +69,7 @@ async fn open_invites(app: &App, id: NetworkId) -> Result<u64, ApiError> {
 async fn detail(app: &App, id: NetworkId, node: &NodeId) -> Result<MemberDetail, ApiError> {
     let (network, members) = (app.networks.network(id).await?, app.networks.members(id).await?);
     let stay = members.iter().filter(|member| !member.itself && member.node != *node && member.state != MemberState::Removed);
-    let peers = connected(app, id, None).await;
+    let peers = connected(app, id).await;
     let (now, later): (Vec<_>, Vec<_>) = stay.partition(|member| peers.iter().any(|peer| peer.node == member.node));
     let member = members.iter().find(|member| member.node == *node).ok_or(NetworkError::NoSuchMember)?;
     let removal = RemovalConsequences {
@@ -108,10 +108,10 @@ pub async fn get(State(app): State<Arc<App>>, given: GivenTwo) -> Result<Json<Me
               (status = 409, description = "A device does not remove itself.")))]
 pub async fn remove(State(app): State<Arc<App>>, given: GivenTwo) -> Result<Json<MemberRemoved>, ApiError> {
     let (id, node) = member_of(given)?;
-    let (told, open) = (connected(&app, id, Some(&node)).await.len(), open_invites(&app, id).await?);
-    let epoch = app.mesh.remove(id, &node).await?;
+    let open = open_invites(&app, id).await?;
+    let changed = app.mesh.remove(id, &node).await?;
     let ended = open.saturating_sub(open_invites(&app, id).await?);
-    let key = rotated(&app, id, epoch, told).await?;
+    let key = rotated(&app, id, changed).await?;
     Ok(Json(MemberRemoved { node_id: node.to_string(), invites_ended: ended, key }))
 }
 

@@ -15,7 +15,6 @@ use axum::{
 };
 use kith_access::Principal;
 use kith_networks::{KEPT_MS, Membership, Network, NetworkId};
-use kith_types::NodeId;
 use kith_wire::networks::{
     AddNetwork, BootstrapAddresses, BootstrapInvite, CreateNetwork, InvitePreview, KeyRotated, NetworkDisconnected, NetworkInfo,
     NetworkKey, NetworkList, NetworkMembership, PreviewInvite,
@@ -71,23 +70,20 @@ pub(super) async fn own_name(app: &App, given: Option<String>) -> String {
     }
 }
 
-/// Connected peers other than `left_out`, if this is the network that is connected.
-pub(super) async fn connected(app: &App, id: NetworkId, left_out: Option<&NodeId>) -> Vec<Peer> {
-    if app.mesh.standing().await.network != Some(id) {
-        return Vec::new();
-    }
-    app.mesh.peers().await.into_iter().filter(|peer| Some(&peer.node) != left_out).collect()
+/// Connected peers, if this is the network that is connected.
+pub(super) async fn connected(app: &App, id: NetworkId) -> Vec<Peer> {
+    if app.mesh.standing().await.network == Some(id) { app.mesh.peers().await } else { Vec::new() }
 }
 
-/// A key that was changed just now, with what was connected then.
-pub(super) async fn rotated(app: &App, id: NetworkId, epoch: u64, told: usize) -> Result<KeyRotated, ApiError> {
+/// A key that was changed just now.
+pub(super) async fn rotated(app: &App, id: NetworkId, changed: mesh::Rotated) -> Result<KeyRotated, ApiError> {
     let network = app.networks.network(id).await?;
     let others = network.members.saturating_sub(1) as u64;
     Ok(KeyRotated {
-        key_epoch: epoch,
+        key_epoch: changed.epoch,
         key_id: network.key_id,
         sealed_to: others,
-        told: others.min(told as u64),
+        told: others.min(changed.told as u64),
         kept_until_ms: app.clock.now().plus_ms(KEPT_MS),
     })
 }
@@ -114,7 +110,7 @@ pub async fn get(State(app): State<Arc<App>>, id: Given) -> Result<Json<NetworkI
     responses((status = 201, body = NetworkInfo), (status = 400, description = "`INVITE_INVALID`: no invite, a forged one, or another's."),
               (status = 409, description = "This node is in that network already, or as many are saved as may be."),
               (status = 410, description = "The invite holds no longer."),
-              (status = 502, description = "No member was reached, or they refused. The network is saved.")))]
+              (status = 502, description = "No member was reached, or they refused. The network is not kept; the node goes back to where it was.")))]
 pub async fn add(State(app): State<Arc<App>>, Body(body): Body<AddNetwork>) -> Result<(StatusCode, Json<NetworkInfo>), ApiError> {
     let name = own_name(&app, body.device_name).await;
     let network = match body.connect {
@@ -241,9 +237,8 @@ pub async fn key(
               (status = 404, description = "No such network.")))]
 pub async fn rotate(State(app): State<Arc<App>>, id: Given) -> Result<Json<KeyRotated>, ApiError> {
     let id = given(id)?;
-    let told = connected(&app, id, None).await.len();
-    let epoch = app.mesh.rotate(id).await?;
-    Ok(Json(rotated(&app, id, epoch, told).await?))
+    let changed = app.mesh.rotate(id).await?;
+    Ok(Json(rotated(&app, id, changed).await?))
 }
 
 #[cfg(test)]

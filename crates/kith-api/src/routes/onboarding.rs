@@ -40,7 +40,7 @@ async fn set_up(app: &App, setup: SystemSetup) -> Result<Network, ApiError> {
 /// somebody else's network.
 #[utoipa::path(post, path = "/api/v1/system/setup", tag = "mesh", request_body = SystemSetup,
     responses((status = 200, body = NetworkInfo), (status = 410, description = "The invite holds no longer."),
-              (status = 502, description = "No member was reached, or they refused. The network is saved.")))]
+              (status = 502, description = "No member was reached, or they refused. The network is not kept; the node goes back to where it was.")))]
 pub async fn setup(State(app): State<Arc<App>>, Body(body): Body<SystemSetup>) -> Result<Json<NetworkInfo>, ApiError> {
     let network = set_up(&app, body).await?;
     Ok(told(&app, network).await)

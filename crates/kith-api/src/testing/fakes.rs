@@ -5,7 +5,7 @@ use crate::{
     configuration::{Applied, ConfigRefusal, Configuration, Release, ScheduleState, Staged, UpdateRefusal, Updates, View},
     documents::{Documents, Turn, Unread},
     lan::{Invitation, Lan, LanRefusal, LanState},
-    mesh::{Mesh, MeshError, Peer, PeerPath, Reach, Speed, Standing, Throughput},
+    mesh::{Mesh, MeshError, Peer, PeerPath, Reach, Rotated, Speed, Standing, Throughput},
 };
 use async_trait::async_trait;
 use kith_blobs::Put;
@@ -233,14 +233,14 @@ impl Mesh for FakeMesh {
         let id = address.rsplit_once("/p2p/").and_then(|(_, id)| id.parse().ok());
         id.ok_or_else(|| MeshError::Address(format!("`{address}` is no address of a node")))
     }
-    async fn rotate(&self, id: NetworkId) -> Result<u64, MeshError> {
+    async fn rotate(&self, id: NetworkId) -> Result<Rotated, MeshError> {
         self.networks.rotate(id).await?;
-        Ok(self.networks.network(id).await?.epoch)
+        Ok(Rotated { epoch: self.networks.network(id).await?.epoch, told: self.peers().await.len() })
     }
-    async fn remove(&self, id: NetworkId, node: &NodeId) -> Result<u64, MeshError> {
+    async fn remove(&self, id: NetworkId, node: &NodeId) -> Result<Rotated, MeshError> {
         self.networks.remove(id, node).await?;
         self.state.lock().unwrap().peers.retain(|peer| peer.node != *node);
-        Ok(self.networks.network(id).await?.epoch)
+        Ok(Rotated { epoch: self.networks.network(id).await?.epoch, told: self.peers().await.len() })
     }
     async fn speedtest(&self, node: &NodeId) -> Result<Speed, MeshError> {
         self.check()?;

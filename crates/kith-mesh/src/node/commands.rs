@@ -85,6 +85,12 @@ impl Node {
             Command::HintsFor(asker, reply) => drop(reply.send(self.hints_for(&asker))),
             Command::Hints(hints) => self.on_hints(hints, Told::Others),
             Command::Hint(node, addresses) => self.on_hints(vec![Hint { node, addresses }], Told::Itself),
+            Command::Carry(on, reply) => {
+                for peer in self.carrying.set(on) {
+                    self.part(peer, "This node carries no connections of others any more.");
+                }
+                reply.send(()).ok();
+            }
             Command::RelayThrough(relay, reply) => drop(reply.send(self.relay_through(relay))),
             // The loop itself takes it.
             Command::Stop(reply) => drop(reply.send(())),

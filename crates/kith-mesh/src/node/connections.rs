@@ -79,6 +79,7 @@ impl Node {
             }
             return;
         }
+        self.carrying.left(&peer);
         self.book.disconnected(&peer, self.ports.clock.now(), Instant::now());
         let said = self.parting.remove(&peer);
         if said.is_some() {

@@ -53,6 +53,7 @@ impl Node {
             }
         }
         self.judge_scores();
+        self.resting.retain(|_, until| *until > now);
         self.keep_relays();
         self.look_again();
         self.conduct.prune(now);
@@ -109,14 +110,10 @@ impl Node {
         self.resting_relays.retain(|_, until| *until > now);
         wanted.retain(|(relay, _)| !self.resting_relays.contains_key(relay));
         if self.reach.needs_relay() {
-            let offered = self.links.relays().into_iter().filter(|(peer, _)| !self.resting_relays.contains_key(peer)).map(
-                |(peer, address)| {
-                    (
-                        peer,
-                        if crate::address::peer_at_end(&address).is_some() { address } else { address.with(Protocol::P2p(peer)) },
-                    )
-                },
-            );
+            let offered = self.links.relays().into_iter().filter(|(peer, _)| !self.resting_relays.contains_key(peer));
+            let offered = offered.map(|(peer, address)| {
+                (peer, if crate::address::peer_at_end(&address).is_some() { address } else { address.with(Protocol::P2p(peer)) })
+            });
             wanted.extend(offered.take(RESERVATIONS.saturating_sub(wanted.len())));
         }
         for (relay, address) in wanted {

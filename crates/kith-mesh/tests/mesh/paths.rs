@@ -87,3 +87,35 @@ async fn a_peer_is_found_by_its_id_alone() {
     let nobody = kith_types::NodeId::from_ed25519(&[9; 32]);
     assert!(b.mesh.dial_node(&nobody).await.is_err());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_carries_nothing_more_gives_up_the_places_and_carries_again_when_told() {
+    let relay = plan(1).start().await;
+    let outside: kith_mesh::Address = relay.address().to_string().split("/p2p/").next().unwrap().parse().unwrap();
+    relay.mesh.add_external(outside).await;
+    let mut hidden = plan(2).router(greeting());
+    hidden.config.listen.clear();
+    let mut hidden = hidden.start().await;
+    hidden.connect(&relay).await;
+    hidden.mesh.relay_through(relay.address()).await.unwrap();
+    let circuit = hidden.until(|event| match event {
+        Event::Listening(address) if address.is_relayed() => Some(address.clone()),
+        _ => None,
+    });
+    let circuit = circuit.await.with_node(&hidden.id());
+    let mut caller = plan(3);
+    caller.config.listen.clear();
+    let caller = caller.start().await;
+    assert_eq!(caller.mesh.dial(&circuit).await, Ok(hidden.id()));
+    let places = async || hidden.mesh.reachability().await.unwrap().relays;
+
+    relay.mesh.carry(false).await;
+    eventually(async || places().await.is_empty() && !caller.is_connected_to(&hidden.id()).await).await;
+    assert!(caller.mesh.dial(&circuit).await.is_err());
+
+    relay.mesh.carry(true).await;
+    eventually(async || places().await == [relay.id()]).await;
+    eventually(async || caller.mesh.dial(&circuit).await == Ok(hidden.id())).await;
+    let (received, sent) = relay.mesh.bytes();
+    assert!(received > 0 && sent > 0);
+}

@@ -40,7 +40,8 @@ pub struct MeshConfig {
     pub discovery: bool,
     /// Whether the router is asked to forward the port.
     pub upnp: bool,
-    /// Whether this node carries connections between members that cannot reach each other.
+    /// Whether this node carries connections between members that cannot reach each other. Even then it does not while it gives nothing
+    /// (in quiet hours that pause sharing, over a metered connection) or while there is a limit of bytes: what is carried is not slowed.
     pub relay: bool,
     /// Where this machine stands, in the owner's words.
     pub region: String,

@@ -3,7 +3,7 @@
 use super::{Changes, MeshParts, blobs, models, ports, speed};
 use kith_api::mesh::MeshError;
 use kith_mesh::{Call, Declined, Inbound, Mesh, Router};
-use kith_networks::{MAX_RECORD, MAX_ROTATION, NetworkError, NetworkId, Networks, RotationBundle};
+use kith_networks::{MAX_RECORD, MAX_ROTATION, NetworkError, NetworkId, Networks, Rotation, RotationBundle};
 use kith_types::NodeId;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -47,13 +47,13 @@ fn call(protocol: &str, frame: u32) -> Result<Call, MeshError> {
 pub(super) fn router(
     parts: &MeshParts,
     changes: &Changes,
-    tested: &Arc<Semaphore>,
+    tests: &Arc<speed::Tests>,
     sharing: &Arc<blobs::Sharing>,
     network: NetworkId,
 ) -> Result<Router, MeshError> {
     let fault = |error: kith_mesh::RouteError| MeshError::Start(error.to_string());
     let (records, rotation) = (Arc::clone(&parts.networks), Arc::clone(&parts.networks));
-    let (changes, tested) = (changes.clone(), Arc::clone(tested));
+    let (changes, tests) = (changes.clone(), Arc::clone(tests));
     Router::new()
         .answer(&call(RECORDS, RECORDS_FRAME)?, move |_: NodeId, told: Records| {
             let networks = Arc::clone(&records);
@@ -76,8 +76,8 @@ pub(super) fn router(
         })
         .and_then(|router| {
             router.route(SPEED, move |inbound: Inbound| {
-                let tested = Arc::clone(&tested);
-                async move { speed::answer(inbound, &tested).await }
+                let tests = Arc::clone(&tests);
+                async move { tests.answer(inbound).await }
             })
         })
         .and_then(|router| blobs::route(router, sharing))
@@ -124,27 +124,40 @@ pub(super) async fn exchange(mesh: &Mesh, networks: &Networks, network: NetworkI
     Ok(())
 }
 
-/// Gives a changed key to all who are connected: by gossip, and to each by itself, so that it is known to have come.
-pub(super) async fn hand_on(mesh: &Mesh, bundle: &RotationBundle) {
+/// Gives a changed key to all who are connected: by gossip, and to each by itself, so that it is known to have come. How many have said
+/// that it did; one who is put out by it does not count.
+pub(super) async fn hand_on(mesh: &Mesh, bundle: &RotationBundle, leaver: Option<&NodeId>) -> usize {
     if let Err(error) = mesh.publish(ports::ROTATIONS, bundle.encode()).await {
         tracing::debug!(%error, "nobody hears of the changed key by gossip");
     }
     let largest = u32::try_from(MAX_ROTATION).unwrap_or(u32::MAX).saturating_add(1024);
-    let Ok(call) = call(ROTATION, largest) else { return };
+    let Ok(call) = call(ROTATION, largest) else { return 0 };
+    let Ok(Rotation { epoch, .. }) = Rotation::open(&bundle.rotation) else { return 0 };
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut handing = tokio::task::JoinSet::new();
     for peer in mesh.peers().await {
         let (mesh, call, bundle, places) = (mesh.clone(), call.clone(), bundle.clone(), Arc::clone(&places));
+        let counts = leaver != Some(&peer.peer);
         handing.spawn(async move {
             let _place = places.acquire().await;
             match mesh.request::<_, Taken>(&peer.peer, &call, &bundle).await {
-                Ok(taken) => tracing::debug!(peer = %peer.peer, epoch = taken.epoch, "the changed key was taken"),
+                Ok(taken) => {
+                    tracing::debug!(peer = %peer.peer, epoch = taken.epoch, "the changed key was answered");
+                    counts && taken.epoch >= epoch
+                }
                 // It takes the key when it comes again.
-                Err(error) => tracing::info!(peer = %peer.peer, %error, "the changed key was not taken yet"),
+                Err(error) => {
+                    tracing::info!(peer = %peer.peer, %error, "the changed key was not taken yet");
+                    false
+                }
             }
         });
     }
-    while handing.join_next().await.is_some() {}
+    let mut told = 0;
+    while let Some(taken) = handing.join_next().await {
+        told += usize::from(taken.unwrap_or(false));
+    }
+    told
 }
 
 #[cfg(test)]

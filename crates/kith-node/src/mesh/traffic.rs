@@ -1,52 +1,45 @@
 //! What crossed the mesh in the last ten minutes, in steps of ten seconds.
 
 use kith_api::mesh::Throughput;
-use kith_types::{NodeId, Timestamp};
+use kith_types::Timestamp;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 /// One step.
 pub(super) const STEP: Duration = Duration::from_secs(10);
+const STEP_MS: i64 = 10_000;
 /// Ten minutes of them.
 const STEPS: usize = 60;
-
-#[derive(Default)]
-struct Seen {
-    /// What each peer had sent and been sent when it was looked at last.
-    last: HashMap<NodeId, (u64, u64)>,
-    steps: VecDeque<Throughput>,
-}
+const ALL_MS: i64 = STEP_MS * STEPS as i64;
 
 /// The ring of steps.
 #[derive(Default)]
-pub(super) struct Traffic(Mutex<Seen>);
+pub(super) struct Traffic(Mutex<VecDeque<Throughput>>);
 
 impl Traffic {
-    /// Closes a step that began at `at`, with each peer's figures since it is connected.
-    pub fn note(&self, at: Timestamp, peers: impl Iterator<Item = (NodeId, u64, u64)>) {
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut step = Throughput { at, bytes_in: 0, bytes_out: 0 };
-        let now: HashMap<NodeId, (u64, u64)> = peers.map(|(node, read, written)| (node, (read, written))).collect();
-        for (node, (read, written)) in &now {
-            // A peer that is connected anew begins at nothing.
-            let (before_in, before_out) = seen.last.get(node).copied().unwrap_or_default();
-            let grown = |now: u64, before: u64| if now >= before { now - before } else { now };
-            step.bytes_in += grown(*read, before_in);
-            step.bytes_out += grown(*written, before_out);
+    /// Closes a step. In the time between it and the one before, if there is any, nothing crossed.
+    pub fn note(&self, step: Throughput) {
+        let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if steps.back().is_some_and(|last| step.at.ms().saturating_sub(last.at.ms()) > ALL_MS) {
+            steps.clear();
         }
-        seen.last = now;
-        if seen.steps.len() == STEPS {
-            seen.steps.pop_front();
+        while let Some(last) = steps.back().copied()
+            && step.at.ms().saturating_sub(last.at.ms()) >= 2 * STEP_MS
+        {
+            steps.push_back(Throughput { at: last.at.plus_ms(STEP_MS), bytes_in: 0, bytes_out: 0 });
         }
-        seen.steps.push_back(step);
+        steps.push_back(step);
+        let over = steps.len().saturating_sub(STEPS);
+        steps.drain(..over);
     }
 
-    /// The steps, the oldest first.
-    pub fn steps(&self) -> Vec<Throughput> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).steps.iter().copied().collect()
+    /// The steps of the ten minutes before `now`, the oldest first.
+    pub fn steps(&self, now: Timestamp) -> Vec<Throughput> {
+        let steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        steps.iter().filter(|step| step.at.plus_ms(ALL_MS) >= now).copied().collect()
     }
 }
 
@@ -54,23 +47,36 @@ impl Traffic {
 mod tests {
     use super::*;
 
-    fn node(n: u8) -> NodeId {
-        // Any bytes name a node here.
-        NodeId::from_ed25519(&[n; 32])
+    fn step(seconds: i64, bytes: u64) -> Throughput {
+        Throughput { at: Timestamp::from_ms(seconds * 1000), bytes_in: bytes, bytes_out: bytes }
+    }
+
+    fn told(traffic: &Traffic, seconds: i64) -> Vec<(i64, u64)> {
+        let steps = traffic.steps(Timestamp::from_ms(seconds * 1000));
+        steps.into_iter().map(|step| (step.at.ms() / 1000, step.bytes_in)).collect()
     }
 
     #[test]
-    fn a_step_holds_what_grew_in_it_and_a_new_connection_begins_at_nothing() {
+    fn only_the_last_ten_minutes_are_told_and_kept() {
         let traffic = Traffic::default();
-        let at = Timestamp::from_ms;
-        traffic.note(at(0), [(node(1), 100, 10)].into_iter());
-        traffic.note(at(10_000), [(node(1), 150, 10), (node(2), 7, 0)].into_iter());
-        traffic.note(at(20_000), [(node(1), 5, 1)].into_iter());
-        let steps = traffic.steps();
-        assert_eq!(steps.iter().map(|step| (step.bytes_in, step.bytes_out)).collect::<Vec<_>>(), [(100, 10), (57, 0), (5, 1)]);
         for n in 0..100 {
-            traffic.note(at(n), std::iter::empty());
+            traffic.note(step(n * 10, 1));
         }
-        assert_eq!(traffic.steps().len(), STEPS);
+        assert_eq!(told(&traffic, 990).len(), STEPS);
+        assert_eq!(told(&traffic, 990 + 600), [(990, 1)]);
+        assert!(told(&traffic, 990 + 3600).is_empty());
+    }
+
+    #[test]
+    fn nothing_crossed_while_nothing_was_connected() {
+        let traffic = Traffic::default();
+        traffic.note(step(0, 5));
+        traffic.note(step(12, 6));
+        traffic.note(step(40, 7));
+        assert_eq!(told(&traffic, 50), [(0, 5), (12, 6), (22, 0), (40, 7)]);
+        traffic.note(step(100_000, 8));
+        assert_eq!(told(&traffic, 100_000), [(100_000, 8)]);
+        traffic.note(step(10, 9));
+        assert!(told(&traffic, 100_000).len() <= 2, "a clock that was set back breaks nothing");
     }
 }
