@@ -53,7 +53,6 @@ impl Node {
             }
         }
         self.judge_scores();
-        self.resting.retain(|_, until| *until > now);
         self.keep_relays();
         self.look_again();
         self.conduct.prune(now);
