@@ -30,8 +30,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A peer that refused this node is not dialled again, unasked, for this time.
-const AFTER_REFUSAL: Duration = Duration::from_secs(60);
+/// A peer that refused this node is not dialled again, unasked, for this time: a newcomer may be a member a moment later.
+const AFTER_REFUSAL: Duration = Duration::from_secs(10);
 /// Times that the network is asked where a peer is, a second apart.
 const MAX_LOOKUPS: u32 = 3;
 

@@ -8,6 +8,7 @@ use super::{
 use kith_api::mesh::{MeshError, Throughput};
 use kith_mesh::{Mesh, NetworkKey, NodeSeed, Ports, StartError, bounds::MAX_RETIRED_KEYS};
 use kith_networks::{KeyPurpose, Membership, Network, NetworkId};
+use kith_types::NodeId;
 use std::{
     sync::{Arc, PoisonError, Weak},
     time::{Duration, Instant},
@@ -210,8 +211,9 @@ impl MeshHost {
     pub(super) async fn enter(&self, code: &str, own_name: &str) -> Result<Network, MeshError> {
         let networks = &self.parts.networks;
         let before = networks.networks().await?;
+        let inviter = networks.preview(code)?.inviter;
         let id = networks.join(code, own_name).await?.id;
-        let Err(error) = self.try_enter(id).await else { return Ok(networks.network(id).await?) };
+        let Err(error) = self.try_enter(id, &inviter).await else { return Ok(networks.network(id).await?) };
         // A member may have come at the last moment.
         if let Ok(network) = networks.network(id).await
             && is_in(&network)
@@ -224,7 +226,7 @@ impl MeshHost {
         Err(error)
     }
 
-    async fn try_enter(&self, id: NetworkId) -> Result<(), MeshError> {
+    async fn try_enter(&self, id: NetworkId, inviter: &NodeId) -> Result<(), MeshError> {
         {
             let _one = self.changing.lock().await;
             if self.online.read().await.as_ref().is_some_and(|online| online.network == id) {
@@ -234,7 +236,7 @@ impl MeshHost {
         }
         self.go_on(id).await?;
         let events = self.mesh().await.ok().map(|(mesh, _)| mesh.events());
-        let admission = self.await_admission(id, events);
+        let admission = self.await_admission(id, inviter, events);
         // A node that stops waits for nobody.
         self.parts.stop.run_until_cancelled(admission).await.unwrap_or(Err(MeshError::Offline)).map(drop)
     }
@@ -266,10 +268,12 @@ impl MeshHost {
         back
     }
 
-    /// Waits until a member took this node in; what the one who refused said otherwise.
+    /// Waits until a member took this node in; what the one who refused said otherwise. Only who gave the invite can say that it is void:
+    /// other members do not know it.
     async fn await_admission(
         &self,
         id: NetworkId,
+        inviter: &NodeId,
         mut events: Option<tokio::sync::broadcast::Receiver<kith_mesh::Event>>,
     ) -> Result<Network, MeshError> {
         let begun = Instant::now();
@@ -280,7 +284,9 @@ impl MeshHost {
                 return Ok(network);
             }
             while let Some(Ok(event)) = events.as_mut().map(tokio::sync::broadcast::Receiver::try_recv) {
-                if let kith_mesh::Event::Refused { by: kith_mesh::Refuser::Peer, message, code, .. } = event {
+                if let kith_mesh::Event::Refused { by: kith_mesh::Refuser::Peer, message, code, peer } = event
+                    && peer == *inviter
+                {
                     refused = Some((code, message));
                 }
             }
