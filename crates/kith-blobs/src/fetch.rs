@@ -20,7 +20,12 @@ use crate::{
 use async_trait::async_trait;
 use kith_types::{Blake3, Sha256};
 use roster::Roster;
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::mpsc,
@@ -50,6 +55,9 @@ pub enum Change {
 /// Holders known to one fetch at the most; of more, the later ones are passed over.
 pub const MAX_HOLDERS: usize = 256;
 
+/// Roots tried for one SHA-256 at the most.
+pub const MAX_ROOTS: usize = 8;
+
 /// What shall be fetched.
 #[derive(Debug)]
 pub struct Wanted {
@@ -57,6 +65,8 @@ pub struct Wanted {
     pub what: What,
     /// Its SHA-256, where that is known besides its root: checked at the end.
     pub sha256: Option<Sha256>,
+    /// Its bytes, where they are known for sure: of another size it is something else.
+    pub size: Option<u64>,
     /// The most bytes it may have.
     pub limit: u64,
     /// Room that was promised for it; without it, room is reserved once its size is proven.
@@ -90,10 +100,26 @@ pub struct Terms {
     pub gather: Duration,
     /// How long nothing may come, from anybody, before the fetch gives up. Time with a closed gate does not count.
     pub patience: Duration,
+    /// The least that shall come; below it the fetch gives up, however steadily it comes.
+    pub least: Option<Least>,
+    /// How long nobody may name the root of a SHA-256 before the fetch gives up.
+    pub agreement: Duration,
+    /// How long holders that compute the tree of a SHA-256's blob are waited for in all, each time [`Terms::patience`] from what they
+    /// say on.
+    pub prepare: Duration,
     /// Time that a crash may cost; 64 MiB are the most in any case.
     pub checkpoint: Duration,
     /// Any number, different on each node: where among equally rare pieces it begins.
     pub start: u64,
+}
+
+/// What shall come, from all holders together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Least {
+    /// Verified bytes a second; a quarter of the download limit where that is less.
+    pub rate: u64,
+    /// So long a time is looked at. Time with a closed gate does not count.
+    pub over: Duration,
 }
 
 impl Default for Terms {
@@ -110,6 +136,9 @@ impl Default for Terms {
             tries: 3,
             gather: Duration::from_millis(300),
             patience: Duration::from_secs(60),
+            least: None,
+            agreement: Duration::from_secs(10),
+            prepare: Duration::from_secs(600),
             checkpoint: Duration::from_secs(5),
             start: 0,
         }
@@ -219,6 +248,14 @@ pub enum FetchError {
         /// The most bytes allowed.
         limit: u64,
     },
+    /// It has not the size that it shall have.
+    #[error("it has {size} bytes instead of {wanted}")]
+    OtherSize {
+        /// Its bytes, proven.
+        size: u64,
+        /// Those it shall have.
+        wanted: u64,
+    },
     /// The disk, or the whole is not what it shall be.
     #[error(transparent)]
     Blob(#[from] BlobError),
@@ -227,8 +264,8 @@ pub enum FetchError {
 /// Fetches a blob from the holders that are told over `holders`, and stores it. Dropping the future stops it, and leaves no task; what
 /// came up to the last checkpoint ([`Terms::checkpoint`]) is used by the next attempt.
 ///
-/// A root that holders claimed for a SHA-256 is believed only when the whole has that digest; otherwise those who claimed it are
-/// dropped, and the next claim is tried.
+/// A root that holders claimed for a SHA-256 is believed only when the whole has that digest. If it has not, is too large, or nobody
+/// gives it, those who claimed it are dropped, and the next claim is tried: at most [`MAX_ROOTS`] of them.
 ///
 /// # Errors
 /// [`FetchError`].
@@ -239,29 +276,43 @@ pub async fn fetch(
     terms: Terms,
     tell: Tell,
 ) -> Result<Put, FetchError> {
-    let Wanted { what, sha256, limit, mut room, spare } = wanted;
+    let Wanted { what, sha256, size, limit, mut room, spare } = wanted;
     let mut roster = Roster::new(holders);
-    let sha256 = match what {
-        What::Sha256(named) => Some(named),
-        What::Blake3(_) => sha256,
+    let named = match what {
+        What::Sha256(named) => named,
+        What::Blake3(root) => {
+            let aim = work::Aim { root, sha256, size, limit, spare };
+            return work::download(blobs, aim, room, &mut roster, &terms, &tell).await;
+        }
     };
-    loop {
-        let (root, claimed) = match what {
-            What::Blake3(root) => (root, Vec::new()),
-            What::Sha256(named) => agree::agree(&mut roster, named, &terms, &tell).await?,
+    let mut question = agree::Question { sha256: named, size, refuted: HashSet::new() };
+    for _ in 0..MAX_ROOTS {
+        let (root, claimed) = agree::agree(&mut roster, &question, &terms, &tell).await?;
+        let aim = work::Aim { root, sha256: Some(named), size, limit, spare };
+        let failed = match work::download(blobs, aim, room.take(), &mut roster, &terms, &tell).await {
+            Ok(put) => return Ok(put),
+            Err(failed) => failed,
         };
-        let aim = work::Aim { root, sha256, limit, spare };
-        match work::download(blobs, aim, room.take(), &mut roster, &terms, &tell).await {
-            Err(FetchError::Blob(BlobError::WrongDigest { .. })) if !claimed.is_empty() => {
-                for holder in claimed {
-                    let why = Why::Lied(format!("what it named has not the digest {what}"));
-                    roster.ban(&holder);
-                    tell(Event::Dropped { holder, why });
-                }
-            }
-            done => return done,
+        let why = match &failed {
+            FetchError::Blob(BlobError::WrongDigest { .. }) => Why::Lied(format!("what it named has not the digest {what}")),
+            // The limit may be another's word, and who has nothing any more may have had it: no proof of a lie.
+            FetchError::TooLarge { .. } | FetchError::OtherSize { .. } => Why::Absent,
+            FetchError::NoHolder | FetchError::Blob(BlobError::Fetching(_)) => Why::Absent,
+            FetchError::Blob(_) => return Err(failed),
+        };
+        if !matches!(failed, FetchError::NoHolder) {
+            question.refuted.insert(root);
+        }
+        for holder in claimed {
+            roster.ban(&holder);
+            tell(Event::Dropped { holder, why: why.clone() });
+        }
+        // Who said nothing so far, or something else, may know better.
+        if matches!(failed, FetchError::NoHolder) && roster.known().is_empty() {
+            return Err(failed);
         }
     }
+    Err(FetchError::NoHolder)
 }
 
 #[cfg(test)]

@@ -130,6 +130,11 @@ fn held_groups(size: u64, held: &[bool]) -> Ranges {
     Ranges::read(&ranges, tree::groups(size)).unwrap_or_default()
 }
 
+/// Bytes of the pieces that are there.
+fn held_bytes(size: u64, held: &[bool]) -> u64 {
+    (0u64..).zip(held).filter(|(_, held)| **held).map(|(piece, _)| piece_len(size, piece)).sum()
+}
+
 /// The right to fetch one blob: nobody else has it meanwhile.
 pub struct Claim {
     blobs: Blobs,
@@ -188,7 +193,7 @@ impl Blobs {
         let (folder, root) = (self.fetching(), *root);
         let read = tokio::task::spawn_blocking(move || Paths::of(&folder, &root).read(&root));
         let said = read.await.ok().and_then(Result::ok).flatten();
-        said.map_or(0, |(size, held)| (0u64..).zip(held).filter(|(_, held)| *held).map(|(piece, _)| piece_len(size, piece)).sum())
+        said.map_or(0, |(size, held)| held_bytes(size, &held))
     }
 
     /// Removes the pieces that nobody has written since `before` and nobody writes now; gives the number of blobs they are of.
@@ -221,6 +226,12 @@ impl Claim {
     /// The size of the blob and what is there of it, if anything is known of an earlier attempt. Blocks.
     pub fn known(&self) -> io::Result<Option<(u64, Vec<bool>)>> {
         Paths::of(&self.blobs.fetching(), &self.root).read(&self.root)
+    }
+
+    /// Bytes that are there of it, if it has this size. Blocks.
+    pub fn held(&self, size: u64) -> io::Result<u64> {
+        let known = self.known()?.filter(|(said, _)| *said == size);
+        Ok(known.map_or(0, |(size, held)| held_bytes(size, &held)))
     }
 
     /// Removes what is there of it. Blocks.

@@ -47,7 +47,7 @@ impl Default for Bounds {
             streams: 64,
             idle: Duration::from_secs(60),
             stall: Duration::from_secs(30),
-            prepare: Duration::from_secs(10),
+            prepare: Duration::from_secs(2),
         }
     }
 }

@@ -14,7 +14,10 @@ use std::{
     fs,
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tempfile::NamedTempFile;
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -192,9 +195,30 @@ impl Blobs {
             let _turn = turn;
             // Somebody else may have computed it meanwhile.
             if blobs.known_source(&hash)?.is_none() {
-                blobs.plant(&hash)?;
+                blobs.plant(&hash, &AtomicBool::new(false))?;
             }
             blobs.known_source(&hash)?.ok_or(BlobError::NotFound(hash))
+        })
+        .await?
+    }
+
+    /// Computes a blob's tree where it is missing, which reads the whole blob. Dropping the future stops it.
+    ///
+    /// # Errors
+    /// As [`Blobs::source`].
+    pub async fn prepare(&self, root: &Blake3) -> Result<(), BlobError> {
+        struct Stop(Arc<AtomicBool>);
+        impl Drop for Stop {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let stop = Stop(Arc::default());
+        let turn = Arc::clone(&self.inner.trees.turn).acquire_owned().await.map_err(io::Error::other)?;
+        let (blobs, hash, stopped) = (self.clone(), *root, Arc::clone(&stop.0));
+        spawn_blocking(move || {
+            let _turn = turn;
+            if blobs.known_source(&hash)?.is_none() { blobs.plant(&hash, &stopped) } else { Ok(()) }
         })
         .await?
     }
@@ -226,11 +250,14 @@ impl Blobs {
     }
 
     /// Computes the tree of a blob that is there, and notes its other digest.
-    fn plant(&self, hash: &Blake3) -> Result<(), BlobError> {
+    fn plant(&self, hash: &Blake3, stopped: &AtomicBool) -> Result<(), BlobError> {
         let mut file = self.open_now(hash)?;
         let (mut keeper, mut sha256) = (self.inner.trees.keeper(), sha2::Sha256::new());
         let mut chunk = vec![0; CHUNK];
         loop {
+            if stopped.load(Ordering::Relaxed) {
+                return Err(io::Error::from(io::ErrorKind::Interrupted).into());
+            }
             let count = file.read(&mut chunk)?;
             let bytes = chunk.get(..count).unwrap_or_default();
             if bytes.is_empty() {

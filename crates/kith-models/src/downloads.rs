@@ -57,6 +57,8 @@ pub struct Bounds {
     pub pause: Duration,
     /// The longest pause.
     pub longest_pause: Duration,
+    /// How long the origin of a name has to say what it means before neighbours are asked.
+    pub origin: Duration,
     /// A source that sends nothing for so long is given up.
     pub stall: Duration,
     /// Bytes of the disk that downloads leave free.
@@ -75,6 +77,7 @@ impl Default for Bounds {
             tries: 6,
             pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(30),
+            origin: Duration::from_secs(4),
             stall: Duration::from_secs(60),
             reserve: 256 << 20,
             remembered: 64,
@@ -118,7 +121,7 @@ pub struct DownloadsParts {
     pub blobs: Blobs,
     /// Where they come from.
     pub sources: Sources,
-    /// Who is asked before.
+    /// Who is asked for bytes before, and for names instead.
     pub neighbours: Arc<dyn Neighbours>,
     /// Limits.
     pub bounds: Bounds,
@@ -193,8 +196,9 @@ impl Downloads {
         &self.inner.hub
     }
 
-    /// Fetches a model from neighbours who have it under this name, or else from where the name leads; or follows the fetching of it that is under way. When nobody follows any more it is cancelled, unless it
-    /// was asked for with [`Downloads::start`]. `insecure` allows plain HTTP to other machines.
+    /// Fetches a model: what the name means is asked of where it leads, or else of neighbours, and the bytes come from neighbours who have
+    /// them before they come from there. A fetching of it that is under way is followed. When nobody follows any more it is cancelled,
+    /// unless it was asked for with [`Downloads::start`]. `insecure` allows plain HTTP to other machines.
     ///
     /// # Errors
     /// [`SourceError::QueueFull`]; [`SourceError::Conflict`] if the name is being fetched from elsewhere.

@@ -1,4 +1,5 @@
-//! Other nodes of the owner's network as a source of models, asked before the internet. Implemented where the network is known.
+//! Other nodes of the owner's network as a source of models: of bytes before the internet, and of names where their origin does not
+//! tell. Implemented where the network is known.
 
 use crate::Overrides;
 use async_trait::async_trait;
@@ -26,6 +27,9 @@ pub struct Asked {
     pub sha256: Sha256,
     /// Their number; of more, none are taken.
     pub size: u64,
+    /// Whether their origin was reached, and told the digest and the size: then they come from there if neighbours are silent, or slow.
+    /// Otherwise both are neighbours' word alone, and nobody else has them.
+    pub elsewhere: bool,
     /// Room that was promised for them; without it, room is reserved.
     pub room: Option<Room>,
     /// Bytes of the disk that stay free beside them.

@@ -19,6 +19,9 @@ use tokio::{
 /// Bytes that a crash may cost.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
 
+/// The part of the download limit that one fetch may be expected to get: others go on beside it.
+const SHARE: u64 = 4;
+
 /// Lets the holders work until all pieces are there.
 pub async fn gather(work: &Arc<Work>, roster: &mut Roster) -> Result<(), FetchError> {
     let mut crew = Crew { work, tasks: JoinSet::new(), members: BTreeMap::new(), keys: HashMap::new(), next: 0 };
@@ -28,6 +31,7 @@ pub async fn gather(work: &Arc<Work>, roster: &mut Roster) -> Result<(), FetchEr
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut saved, mut moved, mut before) = (Instant::now(), Instant::now(), 0);
+    let mut stretch = Stretch { since: Instant::now(), before: 0 };
     loop {
         if let Some(error) = work.failure() {
             return Err(error);
@@ -64,6 +68,9 @@ pub async fn gather(work: &Arc<Work>, roster: &mut Roster) -> Result<(), FetchEr
                     (before, moved) = (came, Instant::now());
                 }
                 crew.report();
+                if stretch.is_too_slow(work) {
+                    return Err(FetchError::NoHolder);
+                }
                 let unsaved = work.proven().map_or(0, |proven| proven.pieces.unsaved());
                 if unsaved >= CHECKPOINT_BYTES || (unsaved > 0 && saved.elapsed() >= work.terms.checkpoint) {
                     checkpoint(work).await?;
@@ -71,6 +78,34 @@ pub async fn gather(work: &Arc<Work>, roster: &mut Roster) -> Result<(), FetchEr
                 }
             }
         }
+    }
+}
+
+/// The time over which it is seen whether enough comes.
+struct Stretch {
+    since: Instant,
+    /// Bytes that had come when it began.
+    before: u64,
+}
+
+impl Stretch {
+    /// Whether less came over [`Least::over`] than shall; then, or if it was enough, the next stretch begins.
+    fn is_too_slow(&mut self, work: &Work) -> bool {
+        let Some(least) = work.terms.least else { return false };
+        let came = work.received();
+        if !(work.terms.gate)() {
+            *self = Self { since: Instant::now(), before: came };
+            return false;
+        }
+        let passed = self.since.elapsed();
+        if passed < least.over {
+            return false;
+        }
+        let rate = work.terms.download.limit().map_or(least.rate, |limit| least.rate.min(limit / SHARE));
+        let enough = rate as f64 * passed.as_secs_f64();
+        let is_too_slow = ((came - self.before) as f64) < enough;
+        *self = Self { since: Instant::now(), before: came };
+        is_too_slow
     }
 }
 

@@ -36,6 +36,11 @@ impl Roster {
         self.known.iter().map(|(id, holder)| (id.clone(), Arc::clone(holder))).collect()
     }
 
+    /// Whether this one is here and not banned.
+    pub fn knows(&self, id: &str) -> bool {
+        self.known.contains_key(id)
+    }
+
     /// Never again.
     pub fn ban(&mut self, id: &str) {
         self.known.remove(id);

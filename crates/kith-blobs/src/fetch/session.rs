@@ -170,7 +170,12 @@ pub async fn session(work: &Arc<Work>, holder: &dyn Holder, key: Key) -> Result<
 
 /// The holder speaks of the blob it was asked for.
 fn checked(offer: Offer, work: &Work) -> Result<Offer, Why> {
-    if offer.root == work.aim.root { Ok(offer) } else { Err(Why::Lied("it speaks of another blob".to_owned())) }
+    if offer.root != work.aim.root {
+        return Err(Why::Lied("it speaks of another blob".to_owned()));
+    }
+    // Whoever named this root, or told the size, may be wrong; the holder of the root need not be.
+    let other = work.proven().is_none() && work.aim.size.is_some_and(|size| size != offer.size);
+    if other { Err(Why::Absent) } else { Ok(offer) }
 }
 
 /// Proves the size that a holder says, by the last group.

@@ -13,6 +13,7 @@ use std::{
 };
 use tokio::io::{DuplexStream, ReadBuf};
 
+mod claims;
 mod faults;
 mod resume;
 mod throughput;
@@ -130,7 +131,7 @@ impl World {
     }
 
     fn wanted(&self) -> Wanted {
-        Wanted { what: What::Blake3(self.root), sha256: Some(self.sha256), limit: u64::MAX, room: None, spare: 0 }
+        Wanted { what: What::Blake3(self.root), sha256: Some(self.sha256), size: None, limit: u64::MAX, room: None, spare: 0 }
     }
 
     async fn fetch(&self, holders: Vec<Change>) -> Result<Put, FetchError> {

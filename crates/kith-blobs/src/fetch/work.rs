@@ -16,7 +16,7 @@ use kith_types::{Blake3, Sha256};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -36,6 +36,7 @@ const LETTING_GO: Duration = Duration::from_secs(5);
 pub struct Aim {
     pub root: Blake3,
     pub sha256: Option<Sha256>,
+    pub size: Option<u64>,
     pub limit: u64,
     pub spare: u64,
 }
@@ -55,6 +56,8 @@ pub struct Work {
     /// All is there, or it failed.
     pub ended: Notify,
     seats: Semaphore,
+    /// Verified bytes that came, from all.
+    received: AtomicU64,
 }
 
 /// What there is once the size is proven.
@@ -101,18 +104,32 @@ impl Work {
     }
 
     async fn begin(&self, claim: Claim, room: Option<Room>, size: u64) -> Result<Proven, FetchError> {
-        let limit = self.aim.limit;
+        let Aim { limit, size: wanted, spare, .. } = self.aim;
         if size > limit {
             return Err(FetchError::TooLarge { size, limit });
         }
-        let pieces = spawn_blocking(move || claim.open(size)).await.map_err(BlobError::from)??;
-        let plan = Plan::new(size, &pieces.held(), &self.terms);
-        let left = size - plan.held();
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != size) {
+            return Err(FetchError::OtherSize { size, wanted });
+        }
+        let (claim, held) = spawn_blocking(move || {
+            let held = claim.held(size);
+            (claim, held)
+        })
+        .await
+        .map_err(BlobError::from)?;
+        // Room comes first: whoever invents a tree proves any size with its edge, and neither a file nor a plan of that size is made.
         let mut room = match room {
             Some(room) => room,
-            None => self.blobs.reserve(left, self.aim.spare).await?,
+            None => self.blobs.reserve(size - held.map_err(BlobError::from)?, spare).await?,
         };
-        room.still_to_come(left);
+        let terms = self.terms.clone();
+        let opened = spawn_blocking(move || {
+            let pieces = claim.open(size)?;
+            let plan = Plan::new(size, &pieces.held(), &terms);
+            Ok::<_, BlobError>((pieces, plan))
+        });
+        let (pieces, plan) = opened.await.map_err(BlobError::from)??;
+        room.still_to_come(size - plan.held());
         Ok(Proven { size, plan: Mutex::new(plan), pieces, room: Mutex::new(room) })
     }
 
@@ -143,7 +160,13 @@ impl Work {
         self.changed.notify_waiters();
     }
 
+    /// Verified bytes that came so far, from all, whether they are kept or not.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
     pub fn came(&self, key: Key, bytes: u64) {
+        self.received.fetch_add(bytes, Ordering::Relaxed);
         self.plan(|plan| plan.came(key, bytes));
     }
 
@@ -248,6 +271,7 @@ pub async fn download(
         failed: Mutex::default(),
         ended: Notify::new(),
         seats: Semaphore::new(terms.together),
+        received: AtomicU64::new(0),
     });
     if let Some((size, _)) = known.map_err(BlobError::from)? {
         work.prove(size).await;

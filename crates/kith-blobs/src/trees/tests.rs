@@ -44,6 +44,20 @@ async fn blobs_of_every_way_in_are_served_whole() {
 }
 
 #[tokio::test]
+async fn a_tree_is_computed_before_somebody_asks_and_not_further_than_that_is_waited_for() {
+    let (_folder, blobs, put) = opened(100_000).await;
+    let path = blobs.inner.trees.path(&put.hash);
+    fs::remove_file(&path).unwrap();
+    blobs.prepare(&put.hash).await.unwrap();
+    assert!(path.exists());
+    blobs.prepare(&put.hash).await.unwrap();
+    fs::remove_file(&path).unwrap();
+    let stopped = blobs.plant(&put.hash, &AtomicBool::new(true));
+    assert!(matches!(stopped, Err(BlobError::Io(_))) && !path.exists());
+    assert!(matches!(blobs.prepare(&Blake3::from_bytes([1; 32])).await, Err(BlobError::NotFound(_))));
+}
+
+#[tokio::test]
 async fn a_tree_of_the_wrong_length_is_computed_again_and_a_doubted_one_too() {
     let (_folder, blobs, put) = opened(100_000).await;
     let path = blobs.inner.trees.path(&put.hash);

@@ -1,4 +1,5 @@
-//! Neighbours first: what they have does not come over the internet, and what they began is not fetched again.
+//! Bytes come from neighbours first: what they have does not come over the internet, and what they began is not fetched again. What a
+//! name means is asked of its origin first, which alone knows what is newest; of neighbours where it does not tell.
 
 use super::{
     Inner,
@@ -13,19 +14,28 @@ use crate::{
 };
 use kith_blobs::{BlobError, Came, Put, Room};
 use kith_types::{Blake3, Sha256};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Names of neighbours that are told with a download.
 const NAMES: usize = 4;
+/// How the source of what came from neighbours begins.
+const PEER: &str = "peer ";
 
 /// Whether neighbours are still to be asked for bytes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub enum Near {
-    /// They are.
-    Ask,
+    /// They are, unless they gave nothing of another file of this download.
+    Ask(Nobody),
     /// They were, and this is what came of it all the same.
     Asked(Option<Blake3>),
 }
+
+/// Whether it was found in one download that nobody gives anything. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Nobody(Arc<AtomicBool>);
 
 /// What came of asking for a model by its name.
 pub enum Named {
@@ -33,6 +43,8 @@ pub enum Named {
     Model(Box<Model>),
     /// Some neighbour told of it, and these bytes did not come as a whole; or none did.
     Not(Option<(Sha256, Option<Blake3>)>),
+    /// What they told of cannot be kept here. It is their word alone that it must be: its origin may have something else.
+    Unkept(SourceError),
 }
 
 /// What there is to begin with.
@@ -43,10 +55,28 @@ pub enum Begun {
     Rest(Room, Option<(Blake3, Came)>),
 }
 
+/// Whether neighbours may say what a name means whose origin answered with `error`. Of a name that its origin does not give, they may.
+/// While it cannot be reached, only of a new one, or of one that came from them: a model of the owner's own, or of that origin, is not
+/// replaced by what others happen to call so.
+///
+/// # Errors
+/// The library cannot be read.
+pub async fn may_name(inner: &Inner, reference: &Reference, error: Option<&SourceError>) -> Result<bool, SourceError> {
+    let unreachable = error.is_none_or(|error| error.passes() || matches!(error, SourceError::Unexpected { .. }));
+    if !unreachable {
+        return Ok(true);
+    }
+    match inner.library.get(&reference.name).await {
+        Ok(model) => Ok(model.source.starts_with(PEER)),
+        Err(ModelError::NotFound { .. } | ModelError::Damaged { .. }) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Takes the model that neighbours have under this name, if one has.
 ///
 /// # Errors
-/// Those of this node: a full disk, a library that cannot be written. Whatever is wrong with neighbours is none.
+/// Those of this node: a library that cannot be read or written. Whatever is wrong with neighbours is none.
 pub async fn by_name(inner: &Inner, progress: &Progress, reference: &Reference) -> Result<Named, SourceError> {
     let Some(told) = inner.neighbours.find(&reference.name).await else { return Ok(Named::Not(None)) };
     let Told { sha256, size, overrides, by } = told;
@@ -54,10 +84,17 @@ pub async fn by_name(inner: &Inner, progress: &Progress, reference: &Reference) 
     progress.files(vec![FileProgress { digest: sha256, label, total: size, completed: 0 }]);
     let put = match inner.library.holding(&sha256).await? {
         Some(put) => put,
-        None => match bytes(inner, progress, (sha256, size), None, FILE).await? {
-            Ok(put) => put,
-            Err(came) => return Ok(Named::Not(Some((sha256, came)))),
-        },
+        None => {
+            let asked = Asked { sha256, size, elsewhere: false, room: None, spare: inner.bounds.reserve };
+            match bytes(inner, progress, asked, FILE).await {
+                Ok(Ok(put)) => put,
+                Ok(Err(came)) => return Ok(Named::Not(Some((sha256, came)))),
+                Err(error) => {
+                    tracing::warn!(model = %reference.name, %error, "what neighbours have under this name cannot be kept");
+                    return Ok(Named::Unkept(error));
+                }
+            }
+        }
     };
     progress.at(FILE, put.size);
     progress.phase(Phase::Writing);
@@ -80,14 +117,21 @@ pub async fn begin(
     room_before: Room,
     place: usize,
 ) -> Result<Begun, SourceError> {
-    let came = match (wanted.expect, wanted.near) {
-        (None, _) => return Ok(Begun::Rest(room_before, None)),
-        (Some(_), Near::Asked(came)) => return Ok(Begun::Rest(room_before, pieces(inner, wanted, came).await)),
-        (Some(sha256), Near::Ask) => match bytes(inner, progress, (sha256, wanted.size), Some(room_before), place).await? {
-            Ok(put) => return Ok(Begun::Whole(put)),
-            Err(came) => came,
-        },
+    let (sha256, nobody) = match (wanted.expect, &wanted.near) {
+        (Some(_), Near::Asked(came)) => return Ok(Begun::Rest(room_before, pieces(inner, wanted, *came).await)),
+        (Some(sha256), Near::Ask(nobody)) if !nobody.0.load(Ordering::Relaxed) => (sha256, nobody),
+        // Without a digest nothing that others have can be known for it.
+        _ => return Ok(Begun::Rest(room_before, None)),
     };
+    let (room_before, spare) = (Some(room_before), inner.bounds.reserve);
+    let asked = Asked { sha256, size: wanted.size, elsewhere: true, room: room_before, spare };
+    let came = match bytes(inner, progress, asked, place).await? {
+        Ok(put) => return Ok(Begun::Whole(put)),
+        Err(came) => came,
+    };
+    if came.is_none() {
+        nobody.0.store(true, Ordering::Relaxed);
+    }
     Ok(Begun::Rest(room(inner, wanted).await?, pieces(inner, wanted, came).await))
 }
 
@@ -104,22 +148,25 @@ async fn pieces(inner: &Inner, wanted: &Wanted, came: Option<Blake3>) -> Option<
 async fn bytes(
     inner: &Inner,
     progress: &Progress,
-    (sha256, size): (Sha256, u64),
-    room: Option<Room>,
+    asked: Asked,
     place: usize,
 ) -> Result<Result<Put, Option<Blake3>>, SourceError> {
     // The same bytes may be wanted from two places of the internet; neighbours are asked once.
-    let _one = inner.same.turn(&sha256).await;
-    if let Some(put) = here(inner, sha256).await? {
+    let _one = inner.same.turn(&asked.sha256).await;
+    if let Some(put) = here(inner, asked.sha256).await? {
         return Ok(Ok(put));
     }
     let source = progress.source();
-    let asked = Asked { sha256, size, room, spare: inner.bounds.reserve };
     match inner.neighbours.fetch(asked, told(progress.clone(), place)).await {
         Ok(put) => Ok(Ok(put)),
         Err(NoNeighbour::Nobody { came }) => {
             progress.from(source);
             Ok(Err(came))
+        }
+        // Somebody else fetches what they say it is, or the disk lost what they gave: the origin gives it all the same.
+        Err(NoNeighbour::Blob(BlobError::Fetching(_) | BlobError::Damaged(_))) => {
+            progress.from(source);
+            Ok(Err(None))
         }
         Err(NoNeighbour::Blob(error)) => Err(error.into()),
     }
@@ -170,7 +217,7 @@ fn named(by: &[String]) -> String {
     if more > 0 {
         names.push(&rest);
     }
-    format!("peer {}", names.join(", "))
+    format!("{PEER}{}", names.join(", "))
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 //! What a download will fetch, asked of its source.
 
-use super::{Inner, near::Near};
+use super::{
+    Inner,
+    near::{Near, Nobody},
+};
 use crate::{
     Overrides, SourceError,
     hub::HubFile,
@@ -47,7 +50,9 @@ pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Resul
     match &reference.place {
         Place::Hub { repo, choice } => {
             let host = inner.hub.host();
-            let mut files = inner.hub.wanted(repo, choice).await?.into_iter().map(|file| of_hub(&host, repo, file));
+            let near = Near::Ask(Nobody::default());
+            let files = inner.hub.wanted(repo, choice).await?.into_iter();
+            let mut files = files.map(|file| of_hub(&host, repo, file, near.clone()));
             let Some(weights) = files.next() else {
                 return Err(SourceError::NotFound(format!("the repository `{repo}` has no files")));
             };
@@ -66,7 +71,15 @@ pub async fn plan(inner: &Inner, reference: &Reference, insecure: bool) -> Resul
             let origin = Origin::Registry { repository: repository.clone(), digest: model.digest };
             let (key, size) = (model.digest, model.size);
             let partial = partial(&repository.host(), &key, size);
-            let weights = Wanted { origin, key, partial, expect: Some(key), size, label: "model".to_owned(), near: Near::Ask };
+            let weights = Wanted {
+                origin,
+                key,
+                partial,
+                expect: Some(key),
+                size,
+                label: "model".to_owned(),
+                near: Near::Ask(Nobody::default()),
+            };
             Ok(Plan { weights, rest: Vec::new(), texts, source, repository: Some(repository) })
         }
     }
@@ -77,12 +90,12 @@ fn partial(host: &str, key: &Sha256, size: u64) -> Sha256 {
     Sha256::from_bytes(sha2::Sha256::digest(format!("{host} {key} {size}")).into())
 }
 
-fn of_hub(host: &str, repo: &str, file: HubFile) -> Wanted {
+fn of_hub(host: &str, repo: &str, file: HubFile, near: Near) -> Wanted {
     let HubFile { path, size, sha256 } = file;
     let place = format!("hf.co/{repo}/{path} {size}");
     let key = sha256.unwrap_or_else(|| Sha256::from_bytes(sha2::Sha256::digest(place).into()));
     let (label, partial) = (path.clone(), partial(host, &key, size));
-    Wanted { origin: Origin::Hub { repo: repo.to_owned(), path }, key, partial, expect: sha256, size, label, near: Near::Ask }
+    Wanted { origin: Origin::Hub { repo: repo.to_owned(), path }, key, partial, expect: sha256, size, label, near }
 }
 
 /// Where a reference leads, for people.

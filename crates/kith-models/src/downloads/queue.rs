@@ -5,7 +5,7 @@ use super::{
     fetch::{FILE, fetch, pause, room},
     folder,
     item::{FileProgress, Item, Phase, Progress},
-    near::{Named, Near, by_name},
+    near::{Named, Near, by_name, may_name},
     plan::{Plan, Wanted, plan, source_of},
     retry::Tries,
     slug,
@@ -16,7 +16,7 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Weak},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// Downloads under way and ended.
@@ -186,18 +186,10 @@ fn told(inner: &Inner, reference: &Reference, outcome: &Result<Model, SourceErro
 /// From a name to a model in the library.
 async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure: bool) -> Result<Model, SourceError> {
     let Ok(_turn) = inner.running.acquire().await else { return Err(SourceError::Cancelled) };
-    progress.phase(Phase::Manifest);
-    let asked = match by_name(inner, progress, reference).await? {
-        Named::Model(model) => return Ok(*model),
-        Named::Not(asked) => asked,
+    let plan = match listed(inner, progress, reference, insecure).await? {
+        Listed::Plan(plan) => *plan,
+        Listed::Model(model) => return Ok(*model),
     };
-    progress.phase(Phase::Manifest);
-    let mut plan = patiently(inner, progress, || plan(inner, reference, insecure)).await?;
-    if let Some((sha256, came)) = asked
-        && plan.weights.expect == Some(sha256)
-    {
-        plan.weights.near = Near::Asked(came);
-    }
     progress.files(files(&plan));
     if !plan.rest.is_empty() {
         return folder::run(inner, progress, reference, plan).await;
@@ -221,6 +213,56 @@ async fn run(inner: &Inner, progress: &Progress, reference: &Reference, insecure
     progress.at(FILE, put.size);
     progress.phase(Phase::Writing);
     Ok(inner.library.adopt(put, reference.name.clone(), overrides, plan.source).await?)
+}
+
+/// What is known of a name.
+enum Listed {
+    /// Its origin says what belongs to it.
+    Plan(Box<Plan>),
+    /// Neighbours had it.
+    Model(Box<Model>),
+}
+
+/// Asks the origin of a name what it means, and where that does not tell, or not soon, neighbours.
+async fn listed(inner: &Inner, progress: &Progress, reference: &Reference, insecure: bool) -> Result<Listed, SourceError> {
+    progress.phase(Phase::Manifest);
+    let mut listing = Box::pin(plan(inner, reference, insecure));
+    let first = match timeout(inner.bounds.origin, &mut listing).await {
+        Ok(Ok(plan)) => return Ok(Listed::Plan(Box::new(plan))),
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    let (mut asked, mut unkept) = (None, None);
+    if may_name(inner, reference, first.as_ref()).await? {
+        match by_name(inner, progress, reference).await? {
+            Named::Model(model) => return Ok(Listed::Model(model)),
+            Named::Not(came) => asked = came,
+            Named::Unkept(error) => unkept = Some(error),
+        }
+        progress.phase(Phase::Manifest);
+    }
+    // What it answered, or is about to answer, is the first try.
+    let mut first = Some(match first {
+        Some(error) => Err(error),
+        None => listing.await,
+    });
+    let planned = patiently(inner, progress, || {
+        let first = first.take();
+        async move {
+            match first {
+                Some(answer) => answer,
+                None => plan(inner, reference, insecure).await,
+            }
+        }
+    });
+    // If the origin has nothing either, what neighbours have would have been it.
+    let mut plan = planned.await.map_err(|error| unkept.unwrap_or(error))?;
+    if let Some((sha256, came)) = asked
+        && plan.weights.expect == Some(sha256)
+    {
+        plan.weights.near = Near::Asked(came);
+    }
+    Ok(Listed::Plan(Box::new(plan)))
 }
 
 fn files(plan: &Plan) -> Vec<FileProgress> {

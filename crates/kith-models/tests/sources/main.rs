@@ -5,6 +5,7 @@
 mod hub;
 #[allow(dead_code, reason = "whole-system tests use the rest")]
 mod imitation;
+mod names;
 mod neighbours;
 mod queue;
 mod registry;

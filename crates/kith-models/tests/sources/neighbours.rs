@@ -1,5 +1,5 @@
-//! Promises about neighbours: they are asked before the internet, what they do not give comes from there, and they cannot make a model
-//! of anything else than what was asked for.
+//! Promises about neighbours: they are asked for bytes before the internet, what they do not give comes from there, and they cannot make
+//! a model of anything else than what was asked for. What a name means is theirs to say only where its origin does not.
 
 use crate::{
     imitation::{Imitation, Reply, manifest, sha256, tree},
@@ -7,21 +7,21 @@ use crate::{
 };
 use async_trait::async_trait;
 use kith_blobs::{
-    Blobs, Bounds, Policy, Put, Server, Throttle,
+    BlobError, Blobs, Bounds, Policy, Put, Server, Throttle,
     fetch::{Change, Event, FetchError, Holder, Terms, Wanted, Wire, fetch},
     wire::What,
 };
 use kith_models::{
     Asked, Neighbours, NoNeighbour, Overrides, Sources, Step, Tell, Told,
-    downloads::{Item, Phase},
+    downloads::{self, Item, Phase},
 };
 use kith_types::{Blake3, ModelName};
 use std::{
     io,
     pin::Pin,
     sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -36,18 +36,20 @@ impl Policy for Open {
 }
 
 /// One neighbour, with the real protocol between.
-struct Neighbour {
+pub struct Neighbour {
     _folder: tempfile::TempDir,
-    blobs: Blobs,
-    ours: OnceLock<Blobs>,
-    named: Mutex<Option<Told>>,
+    pub blobs: Blobs,
+    ours: Mutex<Option<Blobs>>,
+    pub named: Mutex<Option<Told>>,
     /// Its stream ends when so many bytes came over it.
     end: AtomicU64,
     /// Bytes a second.
     pace: Throttle,
     /// The piece it begins with.
     start: u64,
-    fetched: AtomicUsize,
+    pub fetched: AtomicUsize,
+    /// Whether what it says of a name is more than this disk holds.
+    pub boasts: AtomicBool,
     /// Streams that are open.
     open: Arc<AtomicUsize>,
 }
@@ -110,37 +112,46 @@ impl Holder for Way {
 }
 
 impl Neighbour {
-    async fn with(bytes: &[u8], start: u64) -> (Arc<Self>, Put) {
+    pub async fn with(bytes: &[u8], start: u64) -> (Arc<Self>, Put) {
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(folder.path()).await.unwrap();
         let put = blobs.put(bytes, None, u64::MAX, |_| ()).await.unwrap();
         let this = Self {
             _folder: folder,
             blobs,
-            ours: OnceLock::new(),
+            ours: Mutex::default(),
             named: Mutex::default(),
             end: AtomicU64::new(u64::MAX),
             pace: Throttle::default(),
             start,
             fetched: AtomicUsize::new(0),
+            boasts: AtomicBool::new(false),
             open: Arc::default(),
         };
         (Arc::new(this), put)
     }
 
     /// It has the blob under the name that is asked for.
-    fn names(&self, put: &Put) {
+    pub fn names(&self, put: &Put) {
         let parameters = serde_json::json!({"temperature": 0.5}).as_object().cloned();
         let overrides = Overrides { system: Some("Be brief.".into()), parameters, ..Overrides::default() };
         let told = Told { sha256: put.sha256, size: put.size, overrides, by: vec!["den".into()] };
         *self.named.lock().unwrap() = Some(told);
     }
 
-    async fn shelf(self: &Arc<Self>, sources: Sources) -> Shelf {
+    pub async fn shelf(self: &Arc<Self>, sources: Sources) -> Shelf {
+        self.shelf_within(sources, quick()).await
+    }
+
+    pub async fn shelf_within(self: &Arc<Self>, sources: Sources, bounds: downloads::Bounds) -> Shelf {
         let folder = tempfile::tempdir().unwrap();
-        let shelf = Shelf::near(folder, sources, quick(), Arc::<Self>::clone(self)).await;
-        self.ours.set(shelf.blobs.clone()).unwrap();
+        let shelf = Shelf::near(folder, sources, bounds, Arc::<Self>::clone(self)).await;
+        self.gives_to(&shelf);
         shelf
+    }
+
+    fn gives_to(&self, shelf: &Shelf) {
+        *self.ours.lock().unwrap() = Some(shelf.blobs.clone());
     }
 }
 
@@ -169,12 +180,16 @@ impl Neighbours for Neighbour {
             Event::Verifying => tell(Step::Verifying),
             _ => {}
         });
-        let Asked { sha256, size, room, spare } = asked;
-        let wanted = Wanted { what: What::Sha256(sha256), sha256: None, limit: size, room, spare };
+        let Asked { sha256, size, elsewhere, room, spare } = asked;
+        if !elsewhere && self.boasts.load(Ordering::SeqCst) {
+            return Err(NoNeighbour::Blob(BlobError::NoRoom { needed: 8 << 40, free: 1 << 30 }));
+        }
+        let exact = elsewhere.then_some(size);
+        let wanted = Wanted { what: What::Sha256(sha256), sha256: None, size: exact, limit: size, room, spare };
         let quickly = Duration::from_millis(30);
         let terms = Terms { tries: 1, rest: quickly, gather: quickly, start: self.start, ..Terms::default() };
-        let ours = self.ours.get().unwrap();
-        fetch(ours, wanted, holders, terms, events).await.map_err(|error| match error {
+        let ours = self.ours.lock().unwrap().clone().unwrap();
+        fetch(&ours, wanted, holders, terms, events).await.map_err(|error| match error {
             FetchError::Blob(error) => NoNeighbour::Blob(error),
             _ => NoNeighbour::Nobody { came: *root.lock().unwrap() },
         })
@@ -182,26 +197,26 @@ impl Neighbours for Neighbour {
 }
 
 /// Nobody listens there.
-fn nowhere() -> Sources {
+pub fn nowhere() -> Sources {
     Sources { hub: Some("http://127.0.0.1:9".into()), registry: Some("http://127.0.0.1:9".into()), ..Sources::default() }
 }
 
 /// A hub with this one model, at every repository.
-async fn served(bytes: &[u8]) -> Imitation {
+pub async fn served(bytes: &[u8]) -> Imitation {
     let (listing, bytes) = (tree(&[("tiny.Q4_K_M.gguf", bytes)]), bytes.to_vec());
     Imitation::start(move |seen, _| if seen.path().contains("/tree/") { listing.clone() } else { Reply::file(seen, &bytes) })
         .await
 }
 
-async fn bytes_of(shelf: &Shelf, name: &str) -> Vec<u8> {
+pub async fn bytes_of(shelf: &Shelf, name: &str) -> Vec<u8> {
     std::fs::read(shelf.library.resolve(name).await.unwrap().path).unwrap()
 }
 
-fn done(item: &Item) {
+pub fn done(item: &Item) {
     assert_eq!(item.phase, Phase::Done, "{:?}", item.error);
 }
 
-const HUB: &str = "hf.co/acme/tiny";
+pub const HUB: &str = "hf.co/acme/tiny";
 
 #[tokio::test]
 async fn a_model_that_a_neighbour_has_under_its_name_comes_from_it_without_any_internet() {
@@ -319,18 +334,50 @@ async fn without_a_neighbour_that_has_it_the_internet_is_asked_at_once() {
     assert_eq!((server.seen_at("/resolve/").len(), item.retries), (1, 0));
 }
 
+/// A hub with this one model, whose first listings fail.
+pub async fn served_late(bytes: &[u8], fails: usize) -> Imitation {
+    let (listing, bytes) = (tree(&[("tiny.Q4_K_M.gguf", bytes)]), bytes.to_vec());
+    Imitation::start(move |seen, before| match seen.path().contains("/tree/") {
+        true if before < fails => Reply::status(500),
+        true => listing.clone(),
+        false => Reply::file(seen, &bytes),
+    })
+    .await
+}
+
 #[tokio::test]
 async fn what_neighbours_name_is_fetched_from_the_internet_where_they_leave_and_they_are_not_asked_twice() {
     let bytes = model(28, 12);
     let (neighbour, put) = Neighbour::with(&bytes, 0).await;
     neighbour.names(&put);
     neighbour.end.store(9 << 20, Ordering::SeqCst);
-    let server = served(&bytes).await;
+    let server = served_late(&bytes, 1).await;
     let shelf = neighbour.shelf(hub(&server.url)).await;
     done(&shelf.pull(HUB).await);
     assert_eq!(neighbour.fetched.load(Ordering::SeqCst), 1);
     let from: Vec<usize> = server.seen_at("/resolve/").iter().map(|seen| seen.from().unwrap_or(0)).collect();
     assert!(from.len() == 1 && from[0] >= 7 << 20, "{from:?}");
+}
+
+#[tokio::test]
+async fn neighbours_that_give_nothing_of_one_file_are_not_asked_for_the_others() {
+    let (neighbour, _) = Neighbour::with(b"something else", 0).await;
+    let folder = tempfile::tempdir().unwrap();
+    kith_models::testing::sight::write(folder.path(), "idefics3", 4).unwrap();
+    let read = |entry: std::fs::DirEntry| (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap());
+    let files: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder.path()).unwrap().map(|entry| read(entry.unwrap())).collect();
+    assert!(files.len() > 3);
+    let server = Imitation::start(move |seen, _| {
+        if seen.path().contains("/tree/") {
+            return tree(&files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())).collect::<Vec<_>>());
+        }
+        let name = seen.path().rsplit('/').next().unwrap_or_default();
+        files.iter().find(|(file, _)| file == name).map_or(Reply::status(404), |(_, bytes)| Reply::file(seen, bytes))
+    })
+    .await;
+    let shelf = neighbour.shelf(hub(&server.url)).await;
+    done(&shelf.pull("hf.co/acme/eye").await);
+    assert_eq!(neighbour.fetched.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

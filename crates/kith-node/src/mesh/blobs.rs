@@ -51,15 +51,20 @@ impl Sharing {
         Arc::new(Self { server, listed, library, events, gate })
     }
 
-    /// Notes under which SHA-256 members will ask for the models that are here: those that came before such notes were taken.
+    /// Notes under which SHA-256 members will ask for the models that are here, and computes the trees of their bytes, one after the
+    /// other: for those that came before such notes were taken and such trees were kept. Otherwise the first who asks would wait.
     pub async fn note(library: Arc<Library>, blobs: Blobs) {
-        match library.digests().await {
-            Ok(models) => {
-                for (sha256, root) in models {
-                    blobs.note_digests(&sha256, &root).await;
-                }
+        let models = match library.digests().await {
+            Ok(models) => models,
+            Err(error) => return tracing::warn!(%error, "members cannot ask for older models by their digests"),
+        };
+        for (sha256, root) in &models {
+            blobs.note_digests(sha256, root).await;
+        }
+        for (_, root) in models {
+            if let Err(error) = blobs.prepare(&root).await {
+                tracing::debug!(%root, %error, "a model's tree cannot be computed now");
             }
-            Err(error) => tracing::warn!(%error, "members cannot ask for older models by their digests"),
         }
     }
 

@@ -1,13 +1,14 @@
 //! The members of the network as a source of models: who has one under a name, and its bytes from all who have them at once.
 
 mod crowd;
+mod vote;
 
 use super::{Limits, MeshHost, models};
 use async_trait::async_trait;
 use crowd::Crowd;
 use kith_blobs::{
     Blobs,
-    fetch::{self, Event, FetchError, Terms, Wanted, Why},
+    fetch::{self, Event, FetchError, Least, Terms, Wanted, Why},
     wire::{PROTOCOL, What},
 };
 use kith_events::Events;
@@ -26,6 +27,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout_at},
 };
+use vote::{Meant, Said};
 
 /// Members asked for a name at once, and in all: of a larger network somebody among them has what is there at all.
 const AT_ONCE: usize = 16;
@@ -37,6 +39,12 @@ const ALL: Duration = Duration::from_secs(6);
 const OTHERS: Duration = Duration::from_millis(700);
 /// How long nothing may come, from anybody, before the internet is asked: a member that restarts is back by then.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long members may be silent when they are asked for bytes that the internet has too.
+const SILENCE: Duration = Duration::from_secs(6);
+/// How long they may compute a tree for such bytes.
+const TREE: Duration = Duration::from_secs(120);
+/// What all together shall bring of such bytes: one that drips them would hold up for months what the internet gives in an hour.
+const LEAST: Least = Least { rate: 64 << 10, over: Duration::from_secs(60) };
 /// Digits of an id that stand for a node that told no name.
 const SHORT: usize = 8;
 
@@ -85,11 +93,10 @@ fn called(names: &HashMap<String, String>, id: &str) -> String {
     names.get(id).cloned().unwrap_or_else(short)
 }
 
-/// What the most of them mean by the name; of equals, what was said first.
-fn meant<T>(said: &[(T, Sha256)]) -> Option<Sha256> {
-    let votes = |sha256: &Sha256| said.iter().filter(|(_, other)| other == sha256).count();
-    // Of equals the last is taken by `max_by_key`, so the first must come last.
-    said.iter().map(|(_, sha256)| *sha256).rev().max_by_key(votes)
+/// How members are asked for bytes: with less patience for those that can be had `elsewhere`.
+fn terms(elsewhere: bool) -> Terms {
+    let patient = Terms { patience: PATIENCE, agreement: PATIENCE, ..Terms::default() };
+    if elsewhere { Terms { agreement: SILENCE, prepare: TREE, least: Some(LEAST), ..patient } } else { patient }
 }
 
 async fn ask_all(mesh: &Mesh, name: &ModelName) -> Vec<(NodeId, models::Manifest)> {
@@ -121,20 +128,17 @@ impl Neighbours for MeshNeighbours {
         let mut said = Vec::new();
         for (peer, manifest) in ask_all(&mesh, name).await {
             match manifest.read() {
-                Some((sha256, size, overrides)) => said.push(((peer, size, overrides), sha256)),
+                Some((sha256, size, overrides)) => said.push(Said { by: peer.to_string(), sha256, size, overrides }),
                 None => tracing::info!(%peer, %name, "a member has a model of a kind that is not known here"),
             }
         }
-        let meant = meant(&said)?;
-        said.retain(|(_, sha256)| *sha256 == meant);
+        let Meant { sha256, size, overrides, by } = vote::meant(said)?;
         let names = names(&host, network).await;
-        let by = said.iter().map(|((peer, ..), _)| called(&names, peer.as_str())).collect();
-        let ((_, size, overrides), sha256) = said.into_iter().next()?;
-        Some(Told { sha256, size, overrides, by })
+        Some(Told { sha256, size, overrides, by: by.iter().map(|id| called(&names, id)).collect() })
     }
 
     async fn fetch(&self, asked: Asked, tell: Tell) -> Result<kith_blobs::Put, NoNeighbour> {
-        let Asked { sha256, size, room, spare } = asked;
+        let Asked { sha256, size, elsewhere, room, spare } = asked;
         let nobody = || NoNeighbour::Nobody { came: None };
         let host = self.host().ok_or_else(nobody)?;
         let (mesh, _) = host.mesh().await.map_err(|_| nobody())?;
@@ -143,7 +147,7 @@ impl Neighbours for MeshNeighbours {
         }
         let seed: [u8; 32] = host.parts.identity.node_id().ed25519();
         let start = seed.iter().take(8).fold(0, |start: u64, byte| start << 8 | u64::from(*byte));
-        let terms = Terms { download: self.limits.download.clone(), patience: PATIENCE, start, ..Terms::default() };
+        let terms = Terms { download: self.limits.download.clone(), start, ..terms(elsewhere) };
         let host = Arc::downgrade(&host);
         let crowd = Arc::new(Crowd::new(Weak::clone(&host)));
         let heard = Arc::new(Heard {
@@ -156,7 +160,9 @@ impl Neighbours for MeshNeighbours {
         });
         // Further ones wait until those are known.
         let (sender, holders) = mpsc::channel(AT_ONCE);
-        let wanted = Wanted { what: What::Sha256(sha256), sha256: None, limit: size, room, spare };
+        // What its origin says of the size is so; a member's word is a bound at most.
+        let exact = elsewhere.then_some(size);
+        let wanted = Wanted { what: What::Sha256(sha256), sha256: None, size: exact, limit: size, room, spare };
         let hear: fetch::Tell = Arc::new({
             let heard = Arc::clone(&heard);
             move |event| heard.hear(event)
@@ -171,7 +177,9 @@ impl Neighbours for MeshNeighbours {
         };
         fetched.map_err(|error| match error {
             FetchError::Blob(error) => NoNeighbour::Blob(error),
-            FetchError::NoHolder | FetchError::TooLarge { .. } => NoNeighbour::Nobody { came: heard.root() },
+            FetchError::NoHolder | FetchError::TooLarge { .. } | FetchError::OtherSize { .. } => {
+                NoNeighbour::Nobody { came: heard.root() }
+            }
         })
     }
 }
@@ -238,13 +246,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_most_mean_is_meant_and_of_equals_what_was_said_first() {
-        let digest = |byte| Sha256::from_bytes([byte; 32]);
-        let said = |digests: &[u8]| digests.iter().map(|byte| ((), digest(*byte))).collect::<Vec<_>>();
-        assert_eq!(meant(&said(&[])), None);
-        assert_eq!(meant(&said(&[1, 2])), Some(digest(1)));
-        assert_eq!(meant(&said(&[1, 2, 2])), Some(digest(2)));
-        assert_eq!(meant(&said(&[3, 1, 2, 1, 2])), Some(digest(1)));
+    fn members_are_waited_for_longer_where_nobody_else_has_it() {
+        let (rich, poor) = (terms(true), terms(false));
+        assert!(rich.agreement < poor.agreement && rich.prepare < poor.prepare);
+        assert_eq!((rich.least, poor.least), (Some(LEAST), None), "where nobody else has it, slow is better than never");
     }
 
     #[test]

@@ -72,7 +72,7 @@ async fn part(world: &World, numbers: &[u64]) -> (tempfile::TempDir, Blobs) {
     (folder, blobs)
 }
 
-fn holder(id: &str, blobs: &Blobs) -> Change {
+pub fn holder(id: &str, blobs: &Blobs) -> Change {
     let server = Server::new(blobs.clone(), Open, Bounds::default(), Throttle::default(), Arc::new(|| true));
     Change::Joined(Arc::new(Peer { id: id.to_owned(), server, fault: Fault::None }))
 }
