@@ -17,12 +17,14 @@ use crate::{
     discovery,
     event::{Event, Fault},
     exchange,
+    frames::Frames,
     links::Links,
     mesh::{Command, DialError, Mesh, Reply},
     ports::{Admission, KeyUse, PeerCache, Validation},
     reach::{Reach, Reachability},
     router::Router,
     standing::{Bans, Conduct, Rates},
+    strangers::Strangers,
     traffic::Traffic,
     transport,
 };
@@ -45,7 +47,7 @@ use std::{
 };
 use tasks::Tasks;
 use tokio::{
-    sync::{Semaphore, broadcast, mpsc, watch},
+    sync::{broadcast, mpsc, watch},
     task::JoinSet,
 };
 
@@ -84,6 +86,7 @@ struct Node {
     rates: Rates,
     reach: Reach,
     told_reach: Option<Reachability>,
+    strangers: Strangers,
     /// Refusals of dials under way, so that the dial's error can say so.
     refused: HashMap<PeerId, Refused>,
     /// Who waits for a peer.
@@ -131,7 +134,7 @@ impl Mesh {
         let own = crate::address::node_id(&own_peer).ok_or_else(|| StartError::Key("not an Ed25519 key".to_owned()))?;
         let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, events_out) = broadcast::channel(EVENT_QUEUE);
-        let in_flight = Arc::new(Semaphore::new(config.bounds.frame_bytes_in_flight));
+        let in_flight = Arc::new(Frames::new(config.bounds.frame_bytes_in_flight));
         let mesh = Self { own: own.clone(), commands: commands_in, events, in_flight, task: Arc::new(Mutex::new(None)) };
         let router = exchange::route(router, mesh.clone()).map_err(|error| StartError::Setup(error.to_string()))?;
         let (refusals_in, refusals) = mpsc::channel(NOTICE_QUEUE);
@@ -148,8 +151,7 @@ impl Mesh {
             deadline: config.bounds.admission,
         };
         let (relay_transport, relay_client) = relay::client::new(own_peer);
-        let transport =
-            transport::build(&keypair, &config, relay_transport, door).map_err(|error| StartError::Key(error.to_string()))?;
+        let transport = transport::build(&keypair, &config, relay_transport, door);
         let behaviour = behaviour::build(&keypair, &config, router.offered(), relay_client).map_err(StartError::Setup)?;
         let settings = swarm::Config::with_executor(connections.clone())
             .with_max_negotiating_inbound_streams(NEGOTIATING_STREAMS)
@@ -192,6 +194,7 @@ impl Mesh {
             rates: Rates::new(config.bounds.gossip_rate, config.bounds.gossip_burst),
             reach: Reach::new(config.upnp),
             told_reach: None,
+            strangers: Strangers::default(),
             refused: HashMap::new(),
             waiting: HashMap::new(),
             waiting_anyone: HashMap::new(),
@@ -266,8 +269,10 @@ impl Node {
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(from = %send_back_addr, error = %connections::chain(&error), "a connection did not come about");
-                if connections::had_no_key(&error) {
-                    self.tell(Event::Stranger { address: Address(send_back_addr) });
+                if connections::had_retired_key(&error) {
+                    self.strangers.members_at([&send_back_addr], Instant::now());
+                } else if let Some(why) = connections::had_no_key(&error) {
+                    self.strangers.knocked(send_back_addr, why, Instant::now());
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } => {
