@@ -52,7 +52,7 @@ pub(crate) enum AdmissionError {
     Malformed(&'static str),
     #[error("the peer's key is not Ed25519")]
     Key,
-    #[error("the peer came with a retired key, and was told the present one")]
+    #[error("the connection was made with a retired key, and ended when both sides had told what they know")]
     Retired,
     #[error("refused ({}): {}", .0.code, .0.message)]
     Refused(Refused),
@@ -151,7 +151,8 @@ impl Door {
         let hello = read_frame(io).await?;
         self.judge(node, peer, &hello, io).await?;
         let welcome = read_verdict(node, io).await?;
-        self.admission.admitted(node, &welcome).await.map_err(|refusal| AdmissionError::Refused(by_us(node, &refusal)))
+        self.admission.admitted(node, &welcome).await.map_err(|refusal| AdmissionError::Refused(by_us(node, &refusal)))?;
+        self.stay(io).await
     }
 
     async fn as_listener<S: AsyncRead + AsyncWrite + Unpin>(
@@ -167,6 +168,11 @@ impl Door {
             return self.refuse(node, &refusal, io).await;
         }
         self.judge(node, peer, &hello, io).await?;
+        self.stay(io).await
+    }
+
+    /// Nothing is spoken under a retired key: both sides have told each other what they know, and come again with the present one.
+    async fn stay<S: AsyncWrite + Unpin>(&self, io: &mut S) -> Result<(), AdmissionError> {
         match self.key {
             KeyUse::Present => Ok(()),
             // The peer has read all that it needs before it says anything more.

@@ -9,7 +9,7 @@ use crate::{
     streams::Streams,
 };
 use libp2p::{
-    PeerId, StreamProtocol, autonat, connection_limits, dcutr, gossipsub, identify,
+    PeerId, StreamProtocol, autonat, connection_limits, dcutr, identify,
     identity::Keypair,
     kad, ping, relay,
     swarm::{NetworkBehaviour, behaviour::toggle::Toggle},
@@ -26,7 +26,7 @@ pub(crate) struct Behaviour {
     pub identify: identify::Behaviour,
     pub ping: ping::Behaviour,
     pub kad: kad::Behaviour<kad::store::MemoryStore>,
-    pub gossip: gossipsub::Behaviour,
+    pub gossip: gossip::Behaviour,
     pub relayed: relay::client::Behaviour,
     pub relay: Toggle<relay::Behaviour>,
     pub dcutr: dcutr::Behaviour,
@@ -70,7 +70,8 @@ pub(crate) fn build(
 
 fn limits(bounds: &Bounds) -> connection_limits::ConnectionLimits {
     connection_limits::ConnectionLimits::default()
-        .with_max_pending_incoming(Some(bounds.pending_inbound))
+        // The porch takes care of those without a key; they must not keep others from getting there.
+        .with_max_pending_incoming(Some(bounds.pending_inbound.saturating_mul(2)))
         .with_max_pending_outgoing(Some(bounds.pending_outbound))
         .with_max_established(Some(bounds.connections))
         .with_max_established_per_peer(Some(bounds.connections_per_peer))

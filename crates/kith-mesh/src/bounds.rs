@@ -9,14 +9,18 @@ pub struct Bounds {
     pub connections: u32,
     /// Connections to one peer: a relayed one, the direct one that replaces it, both sides dialling at once, and a test of reachability.
     pub connections_per_peer: u32,
-    /// Inbound connections that have not finished their handshake. A stranger without the key gets no further than this.
+    /// Inbound connections that have shown no key yet; a further one takes the place of the oldest. A stranger gets no further than this.
+    /// As many again may have shown one and not have finished their handshake.
     pub pending_inbound: u32,
-    /// The same from one IP address, so that one stranger cannot hold all places. Twenty nodes on one machine must still find in.
+    /// Unfinished handshakes from one IPv4 address or one /64 of IPv6, so that one stranger cannot hold all places. Twenty nodes on one
+    /// machine must still find in.
     pub pending_inbound_per_ip: u32,
     /// Outbound connections under way at once: home routers lose connections above about a hundred half-open ones.
     pub pending_outbound: u32,
     /// From the first byte of a connection to its last handshake, admission included.
     pub handshake: Duration,
+    /// Until whoever dialled has shown its key: two round trips, of which TCP repeats one that was lost within three seconds.
+    pub first_words: Duration,
     /// For the four admission frames alone; a judge may ask a database and sign a certificate in that time.
     pub admission: Duration,
     /// Streams that one peer may have open towards this node at once, over all its connections.
@@ -50,6 +54,7 @@ impl Default for Bounds {
             pending_inbound_per_ip: 24,
             pending_outbound: 64,
             handshake: Duration::from_secs(20),
+            first_words: Duration::from_secs(5),
             admission: Duration::from_secs(10),
             streams_per_peer: 64,
             opened_per_peer: 64,
@@ -97,9 +102,9 @@ pub const EXCHANGED_PEERS: usize = 32;
 pub const RESERVATIONS: usize = 2;
 /// Bans held at once; the one that ends first makes room.
 pub const MAX_BANS: usize = 1024;
-/// Retired keys that a node still understands: each is tried on every stranger's first words, and nobody misses so many changes of the
-/// key in the time they are kept.
-pub const MAX_RETIRED_KEYS: usize = 8;
+/// Retired keys that a node still understands: whoever removes device after device changes the key each time, and those who were away
+/// have one of the first. Each is tried on every stranger's first words, which costs well under a microsecond.
+pub const MAX_RETIRED_KEYS: usize = 256;
 /// Within this time a stopped mesh has closed its sockets and ended its tasks.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// Known peers that are dialled at once without anybody asking.

@@ -59,7 +59,8 @@ pub struct MeshConfig {
     /// The key of the network.
     pub key: NetworkKey,
     /// Keys it had before, the latest first; at most [`MAX_RETIRED_KEYS`](crate::bounds::MAX_RETIRED_KEYS). Who dials with one of them is
-    /// judged ([`KeyUse::Retired`](crate::KeyUse::Retired)) and welcomed, and then the connection ends.
+    /// judged ([`KeyUse::Retired`](crate::KeyUse::Retired)) and welcomed, and then the connection ends. Where the present key is unknown to
+    /// whoever is dialled these are tried in their order.
     pub retired: Vec<NetworkKey>,
     /// Names the network in its protocols; letters, digits, `-` and `_`, at most 64 of them. Not secret.
     pub network: String,

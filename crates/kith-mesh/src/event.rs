@@ -44,6 +44,8 @@ pub enum Fault {
     TooManyStreams,
     /// It sent a frame that is too large, or that cannot be read.
     BadFrame,
+    /// It announced a question and did not send it in time.
+    LateFrame,
     /// What it sent was found false by the protocol that asked for it.
     FalseContent,
 }
@@ -52,7 +54,7 @@ impl Fault {
     /// Penalty points: a hundred cut a peer off, one fades each second. What happens by accident weighs little.
     pub(crate) fn points(self) -> f64 {
         match self {
-            Self::GossipFlood => 1.0,
+            Self::GossipFlood | Self::LateFrame => 1.0,
             Self::TooManyStreams => 4.0,
             Self::BadGossip | Self::BadFrame | Self::FalseContent => 25.0,
             Self::GossipScore => f64::INFINITY,
@@ -67,6 +69,7 @@ impl Fault {
             Self::GossipScore => "Its messages were malformed or falsely signed.",
             Self::TooManyStreams => "It opened more streams than are allowed.",
             Self::BadFrame => "It sent frames that are too large or cannot be read.",
+            Self::LateFrame => "It announced frames and did not send them.",
             Self::FalseContent => "It sent content that is not what it should be.",
         }
     }
@@ -108,10 +111,13 @@ pub enum Event {
         /// For people.
         message: String,
     },
-    /// Somebody without any of the network's keys tried to come in. Nothing is known of them but where they came from.
+    /// Somebody without any of the network's keys tried to come in. Nothing is known of them but where they came from. Not told of
+    /// places where a member was in the last ten minutes: it may have missed a change of the key.
     Stranger {
         /// From where.
         address: Address,
+        /// How that is known, in one sentence.
+        why: &'static str,
     },
     /// A gossip message was accepted.
     Gossip {

@@ -32,9 +32,11 @@ struct These {
 
 /// 32 peers with 16 addresses of 200 bytes.
 const MAX_FRAME: u32 = 128 * 1024;
+/// Nothing yet, and room for what may come.
+const MAX_QUESTION: u32 = 1024;
 
 fn call() -> Result<Call, ProtocolError> {
-    Call::new("/kith/peers/1", MAX_FRAME, Duration::from_secs(10))
+    Ok(Call::new("/kith/peers/1", MAX_FRAME, Duration::from_secs(10))?.with_questions_of(MAX_QUESTION))
 }
 
 /// Adds the route that answers.

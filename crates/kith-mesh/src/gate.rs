@@ -1,4 +1,4 @@
-//! How many handshakes one IP address may hold, so that a stranger cannot take every place.
+//! How many handshakes one host may hold, so that a stranger cannot take every place.
 
 use libp2p::{
     Multiaddr, PeerId,
@@ -10,7 +10,7 @@ use libp2p::{
 use std::{
     collections::HashMap,
     convert::Infallible,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     task::{Context, Poll},
 };
 
@@ -19,7 +19,7 @@ use std::{
 #[error("{0} has too many unfinished handshakes")]
 pub(crate) struct TooManyHandshakes(IpAddr);
 
-/// Counts unfinished inbound handshakes by IP address. Relayed ones have none; the relay's own bounds hold for them.
+/// Counts unfinished inbound handshakes by host. Relayed ones have none; the relay's own bounds hold for them.
 #[derive(Debug)]
 pub(crate) struct Gate {
     most: u32,
@@ -32,11 +32,20 @@ impl Gate {
     }
 
     fn enter(&mut self, id: ConnectionId, ip: IpAddr) -> Result<(), TooManyHandshakes> {
+        let ip = host(ip);
         if self.pending.values().filter(|held| **held == ip).count() >= self.most as usize {
             return Err(TooManyHandshakes(ip));
         }
         self.pending.insert(id, ip);
         Ok(())
+    }
+}
+
+/// What one host is known by: of IPv6 it has a whole /64, and takes another address of it each time.
+fn host(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+        ip => ip,
     }
 }
 
@@ -107,5 +116,14 @@ mod tests {
         assert!(gate.enter(ConnectionId::new_unchecked(4), far).is_ok());
         gate.pending.remove(&ConnectionId::new_unchecked(1));
         assert!(gate.enter(ConnectionId::new_unchecked(5), near).is_ok());
+    }
+
+    #[test]
+    fn all_addresses_of_one_host_count_as_one() {
+        let mut gate = Gate::new(2);
+        let mut enter = |id, ip: &str| gate.enter(ConnectionId::new_unchecked(id), ip.parse().unwrap()).is_ok();
+        assert!(enter(1, "2001:db8:0:1::1") && enter(2, "2001:db8:0:1:ffff::2") && !enter(3, "2001:db8:0:1::3"));
+        assert!(enter(4, "2001:db8:0:2::1"), "the neighbour");
+        assert!(enter(5, "10.0.0.1") && enter(6, "::ffff:10.0.0.1") && !enter(7, "10.0.0.1") && enter(8, "10.0.0.2"));
     }
 }

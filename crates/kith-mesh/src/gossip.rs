@@ -3,8 +3,8 @@
 use crate::bounds::{Bounds, MAX_TOPICS};
 use libp2p::{
     gossipsub::{
-        Behaviour, ConfigBuilder, IdentTopic, MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash,
-        TopicScoreParams, ValidationMode,
+        self, CallbackSubscriptionFilter, ConfigBuilder, IdentTopic, IdentityTransform, MaxCountSubscriptionFilter,
+        MessageAuthenticity, MessageId, PeerScoreParams, PeerScoreThresholds, TopicHash, TopicScoreParams, ValidationMode,
     },
     identity::Keypair,
 };
@@ -50,6 +50,24 @@ pub enum PublishError {
     Stopped,
 }
 
+/// Of a peer's topics only the product's are remembered, and no more than a node may follow.
+type Followed = MaxCountSubscriptionFilter<CallbackSubscriptionFilter<fn(&TopicHash) -> bool>>;
+/// Gossip with that bound.
+pub(crate) type Behaviour = gossipsub::Behaviour<IdentityTransform, Followed>;
+
+fn followed() -> Followed {
+    MaxCountSubscriptionFilter {
+        filter: CallbackSubscriptionFilter(is_topic as fn(&TopicHash) -> bool),
+        max_subscribed_topics: MAX_TOPICS,
+        // A node that connects tells all it follows, and what it follows no more.
+        max_subscriptions_per_request: 2 * MAX_TOPICS,
+    }
+}
+
+fn is_topic(topic: &TopicHash) -> bool {
+    topic.as_str().strip_prefix(TOPIC_PREFIX).is_some_and(|name| !name.is_empty() && name.len() <= MAX_TOPIC_NAME)
+}
+
 pub(crate) fn behaviour(keypair: &Keypair, network: &str, bounds: &Bounds) -> Result<Behaviour, String> {
     let config = ConfigBuilder::default()
         .protocol_id_prefix(format!("/kith/gossip/{network}"))
@@ -67,7 +85,8 @@ pub(crate) fn behaviour(keypair: &Keypair, network: &str, bounds: &Bounds) -> Re
         .heartbeat_interval(Duration::from_secs(1))
         .build()
         .map_err(|error| error.to_string())?;
-    let mut behaviour = Behaviour::new(MessageAuthenticity::Signed(keypair.clone()), config).map_err(str::to_owned)?;
+    let author = MessageAuthenticity::Signed(keypair.clone());
+    let mut behaviour = Behaviour::new_with_subscription_filter(author, config, followed()).map_err(str::to_owned)?;
     let params = PeerScoreParams {
         // Nodes of one home share an address.
         ip_colocation_factor_weight: 0.0,
@@ -120,4 +139,21 @@ pub(crate) fn follow(behaviour: &mut Behaviour, name: &str) -> Result<(), Publis
     behaviour.set_topic_params(topic.clone(), params).map_err(|error| PublishError::Failed(error.to_owned()))?;
     behaviour.subscribe(&topic).map_err(|error| PublishError::Failed(error.to_string()))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libp2p::gossipsub::TopicSubscriptionFilter;
+
+    #[test]
+    fn only_topics_of_the_product_are_remembered_of_a_peer() {
+        let mut filter = followed();
+        let mut taken = |name: &str| filter.can_subscribe(&TopicHash::from_raw(name));
+        assert!(taken("kith/records") && taken(&format!("kith/{}", "x".repeat(MAX_TOPIC_NAME))));
+        for name in ["", "kith/", "records", "other/records", &format!("kith/{}", "x".repeat(MAX_TOPIC_NAME + 1))] {
+            assert!(!taken(name), "{name}");
+        }
+        assert_eq!(filter.max_subscribed_topics, MAX_TOPICS);
+    }
 }

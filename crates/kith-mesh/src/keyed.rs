@@ -12,6 +12,10 @@ use salsa20::{
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
@@ -30,6 +34,22 @@ pub(crate) enum KeyError {
     Nonce(getrandom::Error),
     #[error("the peer has none of the network's keys")]
     Unknown,
+    #[error("the peer said nothing")]
+    Silent,
+    #[error("the peer said nothing, and its place was needed")]
+    Displaced,
+    #[error("the peer hung up before its first words: it knows none of the keys that were tried")]
+    HungUp,
+}
+
+/// Whether the other side has said anything under the key. One that hangs up before does not know it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard(Arc<AtomicBool>);
+
+impl Heard {
+    pub fn anything(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A socket under a key.
@@ -41,12 +61,24 @@ pub(crate) struct Keyed<S> {
     known: &'static [u8],
     /// Encrypted already, and not yet taken by the socket.
     unsent: Vec<u8>,
+    heard: Heard,
 }
 
-/// The side that dialled has one key.
+impl<S> Keyed<S> {
+    fn new(inner: S, reads: XSalsa20, writes: XSalsa20, known: &'static [u8]) -> Self {
+        Self { inner, reads, writes, known, unsent: Vec::new(), heard: Heard::default() }
+    }
+
+    /// Tells from now on whether the other side has said anything; it outlives the socket.
+    pub fn heard(&self) -> Heard {
+        self.heard.clone()
+    }
+}
+
+/// The side that dialled speaks under one key.
 pub(crate) async fn dial<S: AsyncRead + AsyncWrite + Unpin>(mut socket: S, key: &NetworkKey) -> Result<Keyed<S>, KeyError> {
     let (own, other) = nonces(&mut socket).await?;
-    Ok(Keyed { inner: socket, reads: cipher(key, &other), writes: cipher(key, &own), known: &[], unsent: Vec::new() })
+    Ok(Keyed::new(socket, cipher(key, &other), cipher(key, &own), &[]))
 }
 
 /// The side that listened finds out which of `keys` the dialler has: the index of the first that fits. Says nothing but its nonce to
@@ -64,7 +96,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
         reads.apply_keystream(&mut plain);
         if plain == HEADER {
             let writes = cipher(key, &own);
-            return Ok((Keyed { inner: socket, reads, writes, known: &KNOWN, unsent: Vec::new() }, index));
+            return Ok((Keyed::new(socket, reads, writes, &KNOWN), index));
         }
     }
     Err(KeyError::Unknown)
@@ -115,6 +147,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Keyed<S> {
             return Poll::Ready(Ok(count));
         }
         let count = ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
+        if count > 0 {
+            self.heard.0.store(true, Ordering::Relaxed);
+        }
         self.reads.apply_keystream(&mut buf[..count]);
         Poll::Ready(Ok(count))
     }

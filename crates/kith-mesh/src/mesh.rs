@@ -5,7 +5,7 @@ use crate::{
     bounds::STOP_DEADLINE,
     event::{Event, Fault, Refuser},
     exchange::Hint,
-    frames::{self, Call, RequestError},
+    frames::{self, Call, Frames, RequestError},
     gossip::PublishError,
     links::PeerFigures,
     protocol::Protocol,
@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Semaphore, broadcast, mpsc, oneshot},
+    sync::{broadcast, mpsc, oneshot},
     task::JoinHandle,
 };
 
@@ -99,7 +99,7 @@ pub struct Mesh {
     pub(crate) own: NodeId,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) events: broadcast::Sender<Event>,
-    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) in_flight: Arc<Frames>,
     pub(crate) task: Arc<Mutex<Option<JoinHandle<()>>>>,
     pub(crate) traffic: Traffic,
 }
@@ -267,7 +267,7 @@ impl Mesh {
     {
         let exchange = async {
             let stream = self.open(peer, &call.protocol.to_string()).await?;
-            frames::ask(stream, question, call.max_frame).await
+            frames::ask(stream, question, call).await
         };
         let answer = tokio::time::timeout(call.deadline, exchange).await.unwrap_or(Err(RequestError::Late));
         if let Err(RequestError::Frame(error)) = &answer

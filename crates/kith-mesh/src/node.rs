@@ -18,12 +18,14 @@ use crate::{
     discovery,
     event::{Event, Fault},
     exchange,
+    frames::Frames,
     links::Links,
     mesh::{Command, DialError, Mesh, Reply},
     ports::{Admission, KeyUse, PeerCache, Validation},
     reach::{Reach, Reachability},
     router::Router,
     standing::{Bans, Conduct, Rates},
+    strangers::Strangers,
     traffic::Traffic,
     transport,
 };
@@ -46,7 +48,7 @@ use std::{
 };
 use tasks::Tasks;
 use tokio::{
-    sync::{Semaphore, broadcast, mpsc, watch},
+    sync::{broadcast, mpsc, watch},
     task::JoinSet,
 };
 
@@ -85,6 +87,7 @@ struct Node {
     rates: Rates,
     reach: Reach,
     told_reach: Option<Reachability>,
+    strangers: Strangers,
     /// Refusals of dials under way, so that the dial's error can say so.
     refused: HashMap<PeerId, Refused>,
     /// Who waits for a peer.
@@ -137,7 +140,7 @@ impl Mesh {
         let own = crate::address::node_id(&own_peer).ok_or_else(|| StartError::Key("not an Ed25519 key".to_owned()))?;
         let (commands_in, commands) = mpsc::channel(COMMAND_QUEUE);
         let (events, events_out) = broadcast::channel(EVENT_QUEUE);
-        let in_flight = Arc::new(Semaphore::new(config.bounds.frame_bytes_in_flight));
+        let in_flight = Arc::new(Frames::new(config.bounds.frame_bytes_in_flight));
         let traffic = Traffic::default();
         let mesh = Self {
             own: own.clone(),
@@ -162,8 +165,7 @@ impl Mesh {
             deadline: config.bounds.admission,
         };
         let (relay_transport, relay_client) = relay::client::new(own_peer);
-        let transport =
-            transport::build(&keypair, &config, relay_transport, door).map_err(|error| StartError::Key(error.to_string()))?;
+        let transport = transport::build(&keypair, &config, relay_transport, door);
         let behaviour =
             behaviour::build(&keypair, &config, router.offered(), &carrying, relay_client).map_err(StartError::Setup)?;
         let settings = swarm::Config::with_executor(connections.clone())
@@ -207,6 +209,7 @@ impl Mesh {
             rates: Rates::new(config.bounds.gossip_rate, config.bounds.gossip_burst),
             reach: Reach::new(config.upnp),
             told_reach: None,
+            strangers: Strangers::default(),
             refused: HashMap::new(),
             waiting: HashMap::new(),
             waiting_anyone: HashMap::new(),
@@ -284,8 +287,10 @@ impl Node {
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(from = %send_back_addr, error = %connections::chain(&error), "a connection did not come about");
-                if connections::had_no_key(&error) {
-                    self.tell(Event::Stranger { address: Address(send_back_addr) });
+                if connections::had_retired_key(&error) {
+                    self.strangers.members_at([&send_back_addr], Instant::now());
+                } else if let Some(why) = connections::had_no_key(&error) {
+                    self.strangers.knocked(send_back_addr, why, Instant::now());
                 }
             }
             SwarmEvent::NewListenAddr { address, .. } => {

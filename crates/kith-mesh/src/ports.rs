@@ -26,8 +26,8 @@ impl Refusal {
 pub enum KeyUse {
     /// With the present one.
     Present,
-    /// With one of [`MeshConfig::retired`](crate::MeshConfig::retired), by its index there: the peer dialled and has missed a change of
-    /// the key. After its welcome the connection ends; no protocol is spoken on it.
+    /// With one of [`MeshConfig::retired`](crate::MeshConfig::retired), by its index there: the peer has missed a change of the key, or
+    /// both sides have changed it apart from each other. After both welcomes the connection ends; no protocol is spoken on it.
     Retired(usize),
 }
 

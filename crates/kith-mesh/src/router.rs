@@ -107,12 +107,15 @@ impl Router {
         Fut: Future<Output = Result<A, Declined>> + Send + 'static,
     {
         let protocol = call.protocol.to_string();
-        let (most, deadline, answer) = (call.max_frame, call.deadline, Arc::new(answer));
-        self.route(&protocol, move |inbound: Inbound| {
-            let answer = Arc::clone(&answer);
+        let (call, answer) = (call.clone(), Arc::new(answer));
+        self.route(&protocol, move |mut inbound: Inbound| {
+            let (call, answer) = (call.clone(), Arc::clone(&answer));
             async move {
+                let late = tokio::time::timeout(call.deadline, answer_one(&mut inbound, &call, &*answer)).await.is_err();
                 // A peer that is slow with its own question has only itself to blame: the stream ends.
-                tokio::time::timeout(deadline, answer_one(inbound, most, &*answer)).await.ok();
+                if late && inbound.stream.owed {
+                    inbound.report(Fault::LateFrame);
+                }
             }
         })
     }
@@ -128,20 +131,20 @@ impl Router {
     }
 }
 
-async fn answer_one<Q, A, F, Fut>(mut inbound: Inbound, most: u32, answer: &F)
+async fn answer_one<Q, A, F, Fut>(inbound: &mut Inbound, call: &Call, answer: &F)
 where
     Q: DeserializeOwned,
     A: Serialize,
     F: Fn(kith_types::NodeId, Q) -> Fut,
     Fut: Future<Output = Result<A, Declined>>,
 {
-    let question = match read_json(&mut inbound.stream, most).await {
+    let question = match read_json(&mut inbound.stream, call.max_question).await {
         Ok(question) => question,
         Err(error) => {
             if error.is_fault() {
                 inbound.report(Fault::BadFrame);
                 let declined = Answer::<()>::Declined(Declined::new("bad_frame", error.to_string()));
-                write_json(&mut inbound.stream, &declined, most).await.ok();
+                write_json(&mut inbound.stream, &declined, call.max_frame).await.ok();
             }
             return;
         }
@@ -150,7 +153,7 @@ where
         Ok(answer) => Answer::Ok(answer),
         Err(declined) => Answer::Declined(declined),
     };
-    if let Err(error) = write_json(&mut inbound.stream, &answer, most).await {
+    if let Err(error) = write_json(&mut inbound.stream, &answer, call.max_frame).await {
         tracing::debug!(peer = %inbound.stream.peer(), protocol = %inbound.stream.protocol(), %error, "an answer was not sent");
         return;
     }

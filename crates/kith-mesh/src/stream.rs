@@ -1,6 +1,6 @@
 //! A stream to or from a peer: bytes both ways, with backpressure end to end.
 
-use crate::protocol::Protocol;
+use crate::{frames::Frames, protocol::Protocol};
 use futures::{
     AsyncRead as _, AsyncWrite as _,
     task::{ArcWake, AtomicWaker, waker},
@@ -14,7 +14,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
 };
 
 /// A negotiated stream. Reading and writing wait for the other side; dropping it ends it at once, `shutdown` ends it in order.
@@ -22,8 +22,10 @@ pub struct Stream {
     inner: libp2p::Stream,
     protocol: Protocol,
     peer: NodeId,
-    /// What all frames of this node may hold in memory together.
-    pub(crate) in_flight: Arc<Semaphore>,
+    /// What frames may hold in memory.
+    pub(crate) in_flight: Arc<Frames>,
+    /// Whether the peer has announced a frame and not sent all of it.
+    pub(crate) owed: bool,
     /// Its place among the peer's streams.
     _place: OwnedSemaphorePermit,
     halves: Arc<Halves>,
@@ -50,12 +52,12 @@ impl Stream {
         inner: libp2p::Stream,
         protocol: Protocol,
         peer: NodeId,
-        in_flight: Arc<Semaphore>,
+        in_flight: Arc<Frames>,
         place: OwnedSemaphorePermit,
     ) -> Self {
         let halves = Arc::new(Halves::default());
         let waker = waker(Arc::clone(&halves));
-        Self { inner, protocol, peer, in_flight, _place: place, halves, waker }
+        Self { inner, protocol, peer, in_flight, owed: false, _place: place, halves, waker }
     }
 
     /// What both sides agreed to speak.

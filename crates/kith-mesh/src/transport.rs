@@ -5,7 +5,9 @@ use crate::{
     config::{MeshConfig, NetworkKey},
     keyed::{self, KeyError},
     muxer::Yamux,
+    porch::Porch,
     ports::KeyUse,
+    turns::Turns,
 };
 use futures::{AsyncRead, AsyncWrite, future::Either};
 use libp2p::{
@@ -13,7 +15,7 @@ use libp2p::{
     core::{
         ConnectedPoint, Endpoint, UpgradeInfo,
         muxing::StreamMuxerBox,
-        transport::{Boxed, OrTransport, timeout::TransportTimeout},
+        transport::{Boxed, DialOpts, OrTransport, PortUse, TransportError, timeout::TransportTimeout},
         upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade},
     },
     identity::Keypair,
@@ -32,6 +34,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 enum EntryError {
     #[error("the network's key: {0}")]
     Key(#[from] KeyError),
+    #[error("the handshake cannot begin: {0}")]
+    Noise(#[from] noise::Error),
     #[error("no protocol was agreed upon: {0}")]
     Protocol(#[from] NegotiationError),
     #[error("admission: {0}")]
@@ -40,18 +44,35 @@ enum EntryError {
     Muxer(io::Error),
 }
 
-/// The keys that a listener understands, the present one first, and Noise under each that is retired.
+/// The keys that this node understands, the present one first, and what it remembers of those who did not understand that.
 struct Keys {
     all: Vec<NetworkKey>,
-    retired: Vec<noise::Config>,
+    keypair: Keypair,
+    turns: Turns,
+    porch: Porch,
+    first_words: Duration,
 }
 
 impl Keys {
-    /// The door for connections with the key of that index.
-    fn door(&self, index: usize, present: Door) -> Door {
-        match index.checked_sub(1).and_then(|retired| Some((retired, self.retired.get(retired)?.clone()))) {
-            Some((retired, noise)) => Door { noise, key: KeyUse::Retired(retired), ..present },
-            None => present,
+    /// The door for connections with the key of that index. Noise under a retired key is made when somebody comes with it: there may be
+    /// hundreds, and each costs a signature.
+    fn door(&self, index: usize, present: Door) -> Result<Door, noise::Error> {
+        match (index.checked_sub(1), self.all.get(index)) {
+            (Some(retired), Some(key)) => {
+                Ok(Door { noise: noise(&self.keypair, key)?, key: KeyUse::Retired(retired), ..present })
+            }
+            _ => Ok(present),
+        }
+    }
+
+    /// Finds out which key the dialler has, while it has a place.
+    async fn accept<S: AsyncRead + AsyncWrite + Unpin>(&self, socket: S) -> Result<(keyed::Keyed<S>, usize), KeyError> {
+        let mut place = self.porch.enter();
+        tokio::select! {
+            accepted = tokio::time::timeout(self.first_words, keyed::accept(socket, &self.all)) => {
+                accepted.unwrap_or(Err(KeyError::Silent))
+            }
+            () = place.taken() => Err(KeyError::Displaced),
         }
     }
 }
@@ -62,22 +83,34 @@ pub(crate) fn build(
     config: &MeshConfig,
     relayed: relay::client::Transport,
     door: Door,
-) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
-    let retired = config.retired.iter().map(|key| noise(keypair, key)).collect::<Result<_, _>>()?;
-    let all = std::iter::once(&config.key).chain(&config.retired).cloned().collect();
-    let keys = Arc::new(Keys { all, retired });
-    let plain = TransportTimeout::with_outgoing_timeout(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true)), SILENCE);
+) -> Boxed<(PeerId, StreamMuxerBox)> {
+    let keys = Arc::new(Keys {
+        all: std::iter::once(&config.key).chain(&config.retired).cloned().collect(),
+        keypair: keypair.clone(),
+        turns: Turns::new(config.retired.len()),
+        porch: Porch::new(config.bounds.pending_inbound as usize),
+        first_words: config.bounds.first_words,
+    });
+    let plain = TransportTimeout::with_outgoing_timeout(tcp_transport(), SILENCE);
     let present = door.clone();
     let direct = plain.and_then(move |socket, endpoint| async move {
         match &endpoint {
             ConnectedPoint::Listener { .. } => {
-                let (socket, index) = keyed::accept(socket, &keys.all).await?;
-                enter(socket, keys.door(index, present), endpoint).await
+                let (socket, index) = keys.accept(socket).await?;
+                enter(socket, keys.door(index, present)?, endpoint).await
             }
-            // Also where holes are punched and the roles above are swapped: both sides know the present key.
-            ConnectedPoint::Dialer { .. } => {
+            ConnectedPoint::Dialer { address, .. } => {
                 let socket = keyed::dial(socket, &keys.all[0]).await?;
-                enter(socket, present, endpoint).await
+                let heard = socket.heard();
+                let entered = enter(socket, present.clone(), endpoint.clone()).await;
+                if heard.anything() {
+                    keys.turns.forget(address);
+                    return entered;
+                }
+                match entered {
+                    Err(_) => fall_back(&keys, present, endpoint).await,
+                    entered => entered,
+                }
             }
         }
     });
@@ -87,7 +120,43 @@ pub(crate) fn build(
     let either = OrTransport::new(relayed, direct).map(|either, _| match either {
         Either::Left(output) | Either::Right(output) => output,
     });
-    Ok(TransportTimeout::new(either, config.bounds.handshake).boxed())
+    TransportTimeout::new(either, config.bounds.handshake).boxed()
+}
+
+/// Dials again with retired keys, where the other side hung up on the present one: an earlier key that both have in common is enough to
+/// tell each other what they missed. Never more than a few turns a dial, so that strangers are not pestered; the next dial goes on with
+/// the others.
+async fn fall_back(keys: &Keys, present: Door, endpoint: ConnectedPoint) -> Result<(PeerId, StreamMuxerBox), EntryError> {
+    // Where holes are punched, and where an address is tested from a port of its own, both sides know the present key.
+    let ConnectedPoint::Dialer { address, role_override: Endpoint::Dialer, port_use: PortUse::Reuse } = &endpoint else {
+        return Err(KeyError::HungUp.into());
+    };
+    for retired in keys.turns.at(address) {
+        let Some(key) = keys.all.get(retired + 1) else { continue };
+        let socket = keyed::dial(again(address).await.map_err(KeyError::Io)?, key).await?;
+        let heard = socket.heard();
+        let entered = enter(socket, keys.door(retired + 1, present.clone())?, endpoint.clone()).await;
+        if heard.anything() {
+            keys.turns.understood(address, retired);
+            return entered;
+        }
+        keys.turns.in_vain(address, retired);
+    }
+    Err(KeyError::HungUp.into())
+}
+
+/// One more socket to an address that was reached a moment ago.
+async fn again(address: &Multiaddr) -> io::Result<tcp::tokio::TcpStream> {
+    let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
+    let dial = tcp_transport().dial(address.clone(), options).map_err(|error| match error {
+        TransportError::Other(error) => error,
+        error => io::Error::other(error.to_string()),
+    })?;
+    tokio::time::timeout(SILENCE, dial).await.map_err(|_| io::ErrorKind::TimedOut)?
+}
+
+fn tcp_transport() -> tcp::tokio::Transport {
+    tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
 }
 
 /// Noise and admission, then Yamux, each agreed upon first.

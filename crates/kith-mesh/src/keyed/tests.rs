@@ -92,7 +92,9 @@ async fn what_dials_here_is_understood_by_libp2p_s_own_listener() {
         io.write_all(&[7; 50_000]).await.unwrap();
         io.close().await.unwrap();
         let mut heard = Vec::new();
+        assert!(!io.heard().anything());
         io.read_to_end(&mut heard).await.unwrap();
+        assert!(io.heard().anything());
         heard
     };
     let accepted = async {
@@ -141,6 +143,7 @@ async fn a_stranger_s_key_and_garbage_are_unknown_and_hear_a_nonce_and_no_more()
         io.flush().await.unwrap();
         let mut heard = Vec::new();
         io.read_to_end(&mut heard).await.unwrap();
+        assert!(!io.heard().anything());
         heard
     };
     let (heard, accepted) = join(stranger, async { accept(far, &keys(9)).await.err() }).await;

@@ -173,8 +173,8 @@ impl Node {
         if let Some(time) = cut_off {
             self.keep_out(peer, time, fault.sentence());
         }
-        // A flood is told once, when it ends.
-        if over || !matches!(fault, Fault::GossipFlood | Fault::TooManyStreams) {
+        // A flood is told once, when it ends; so is what a bad line does now and then.
+        if over || !matches!(fault, Fault::GossipFlood | Fault::TooManyStreams | Fault::LateFrame) {
             self.tell(Event::Misbehaved { peer: node, fault, cut_off });
         }
     }

@@ -3,7 +3,7 @@
 use super::Node;
 use crate::{
     address::{Address, is_relayed, node_id, relay_of},
-    admission::Refused,
+    admission::{AdmissionError, Refused},
     book::Told,
     bounds::MAX_ADDRESSES,
     event::{Event, Refuser},
@@ -166,9 +166,7 @@ impl Node {
             .filter(|address| near || !Address(address.clone()).is_loopback())
             .take(MAX_ADDRESSES)
             .collect();
-        for address in &addresses {
-            self.swarm.behaviour_mut().kad.add_address(&peer, address.clone());
-        }
+        crate::table::learn(&mut self.swarm.behaviour_mut().kad, &peer, &addresses);
         self.book.hint(peer, addresses, Told::Itself, Instant::now());
     }
 
@@ -229,7 +227,7 @@ fn refusal(error: &swarm::DialError) -> Option<Refused> {
     attempts.iter().find_map(|(_, error)| {
         let mut next: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = next {
-            if let Some(crate::admission::AdmissionError::Refused(refused)) = error.downcast_ref() {
+            if let Some(AdmissionError::Refused(refused)) = error.downcast_ref() {
                 return Some(refused.clone());
             }
             // An I/O error hides what it carries from `source`.
@@ -257,15 +255,29 @@ pub(super) fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// Whether a connection ended because whoever dialled had none of the network's keys.
-pub(super) fn had_no_key(error: &ListenError) -> bool {
-    let ListenError::Transport(TransportError::Other(error)) = error else { return false };
+/// Why whoever dialled is a stranger, where the connection ended because it showed none of the network's keys.
+pub(super) fn had_no_key(error: &ListenError) -> Option<&'static str> {
+    match cause::<KeyError>(error)? {
+        KeyError::Unknown => Some("Whoever dialled has none of the network's keys."),
+        KeyError::Silent | KeyError::Displaced => Some("Whoever dialled said nothing."),
+        KeyError::Io(_) | KeyError::Nonce(_) | KeyError::HungUp => None,
+    }
+}
+
+/// Whether a connection ended because whoever dialled had a retired key: it proved itself a holder of that.
+pub(super) fn had_retired_key(error: &ListenError) -> bool {
+    matches!(cause::<AdmissionError>(error), Some(AdmissionError::Retired))
+}
+
+/// The cause of that kind, where there is one.
+fn cause<E: Error + 'static>(error: &ListenError) -> Option<&E> {
+    let ListenError::Transport(TransportError::Other(error)) = error else { return None };
     let mut next: Option<&(dyn Error + 'static)> = error.get_ref().map(|cause| cause as _);
     while let Some(cause) = next {
-        if let Some(KeyError::Unknown) = cause.downcast_ref() {
-            return true;
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
         }
         next = cause.source();
     }
-    false
+    None
 }

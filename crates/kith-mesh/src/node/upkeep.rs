@@ -52,6 +52,10 @@ impl Node {
                 self.swarm.close_connection(connection);
             }
         }
+        self.strangers.members_at(self.links.peers().filter_map(|peer| self.links.best(peer)).map(|link| &link.address), now);
+        for (address, why) in self.strangers.due(now) {
+            self.tell(Event::Stranger { address: Address(address), why });
+        }
         self.judge_scores();
         self.keep_relays();
         self.look_again();

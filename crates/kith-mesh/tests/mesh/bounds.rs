@@ -121,6 +121,40 @@ async fn places_for_handshakes_are_bounded_over_all_addresses() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_gets_in_while_strangers_hold_all_places_and_say_nothing() {
+    let node = plan(1).bounds(|bounds| bounds.pending_inbound = 4).start().await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let mut socket = TcpStream::connect(socket_of(node.address())).await.unwrap();
+        socket.read_exact(&mut [0; 24]).await.unwrap();
+        silent.push(socket);
+    }
+    let (member, started) = (plan(2).start().await, std::time::Instant::now());
+    member.connect(&node).await;
+    assert!(started.elapsed() < Duration::from_secs(3), "nobody had to give up a place first: {:?}", started.elapsed());
+    // The one that stood longest made room.
+    assert_eq!(tokio::time::timeout(Duration::from_secs(1), silent[0].read(&mut [0])).await.unwrap().unwrap_or(0), 0);
+    assert!(tokio::time::timeout(Duration::from_millis(100), silent[3].read(&mut [0])).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_silent_or_has_no_key_is_told_of_and_who_is_where_a_member_is_is_not() {
+    let mut node = plan(1).bounds(|bounds| bounds.first_words = Duration::from_millis(200)).start().await;
+    let why = |event: &Event| if let Event::Stranger { why, .. } = event { Some(*why) } else { None };
+    let _silent = TcpStream::connect(socket_of(node.address())).await.unwrap();
+    assert_eq!(node.until(why).await, "Whoever dialled said nothing.");
+    assert!(plan(2).key(9).start().await.mesh.dial(node.address()).await.is_err());
+    assert_eq!(node.until(why).await, "Whoever dialled has none of the network's keys.");
+    let member = plan(3).start().await;
+    member.connect(&node).await;
+    assert!(plan(4).key(9).start().await.mesh.dial(node.address()).await.is_err());
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    while let Ok(event) = node.events.try_recv() {
+        assert!(!matches!(event, Event::Stranger { .. }), "{event:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_says_its_first_words_too_slowly_is_sent_away_at_the_deadline() {
     let node = plan(1).bounds(|bounds| bounds.handshake = Duration::from_millis(1500)).retired(&[2, 3]).start().await;
     let started = std::time::Instant::now();
@@ -195,4 +229,30 @@ async fn frames_wait_while_all_together_hold_as_much_memory_as_they_may() {
     assert!(tokio::time::timeout(Duration::from_millis(300), &mut waiting).await.is_err(), "it waits");
     drop(greedy);
     assert_eq!(waiting.await.unwrap().unwrap(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_that_announces_frames_and_sends_none_holds_up_itself_alone_and_is_charged() {
+    use kith_mesh::{Call, Declined};
+    let call = Call::new("/kith/len/1", 1000, Duration::from_millis(1500)).unwrap().with_questions_of(500);
+    let router = Router::new().answer(&call, |_, text: String| async move { Ok::<_, Declined>(text.len()) }).unwrap();
+    let (greedy, honest) = (plan(1).start().await, plan(2).start().await);
+    let mut node =
+        plan(3).router(router).bounds(|bounds| (bounds.frame_bytes_in_flight, bounds.penalty_limit) = (4000, 1.0)).start().await;
+    greedy.connect(&node).await;
+    honest.connect(&node).await;
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        let mut stream = greedy.mesh.open(&node.id(), "/kith/len/1").await.unwrap();
+        stream.write_u32(500).await.unwrap();
+        stream.flush().await.unwrap();
+        held.push(stream);
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(honest.mesh.request::<_, usize>(&node.id(), &call, &"abc").await.unwrap(), 3);
+    let told = node
+        .until(|event| if let Event::Misbehaved { fault, cut_off, .. } = event { Some((*fault, *cut_off)) } else { None })
+        .await;
+    assert_eq!(told, (Fault::LateFrame, Some(Duration::from_secs(600))));
+    eventually(|| async { !node.is_connected_to(&greedy.id()).await && node.is_connected_to(&honest.id()).await }).await;
 }

@@ -166,12 +166,9 @@ impl Talk {
             Event::Disconnected { peer, why } => {
                 self.events.publish("mesh.peer_disconnected", json!({"network": self.network, "node": peer, "why": why}));
             }
-            Event::Stranger { address } => {
+            Event::Stranger { address, why } => {
                 let ip = address.ip().map(|ip| ip.to_string()).unwrap_or_default();
-                let data = json!({
-                    "network": self.network, "address": String::from(address),
-                    "reason": "Whoever dialled has none of the network's keys.",
-                });
+                let data = json!({"network": self.network, "address": String::from(address), "reason": why});
                 self.events.publish_coalesced("network.stranger", &ip, data);
             }
             // Whom this node refuses, the networks tell themselves.
