@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// A key is kept, and listened for, this long after another took its place: 30 days.
 pub const KEPT_MS: i64 = 30 * 86_400_000;
 /// Keys listened for at once, the present one among them; over that the oldest are given up early.
-pub const MAX_LISTENED: usize = 16;
+pub const MAX_LISTENED: usize = 256;
 /// How far ahead of the present one an epoch may be: nobody misses so many rotations, and no admin can use the numbers up at once.
 const MAX_STEP: u64 = 10_000;
 

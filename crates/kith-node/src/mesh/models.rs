@@ -14,6 +14,8 @@ use std::{sync::Arc, time::Duration};
 pub(super) const PROTOCOL: &str = "/kith/models/1";
 /// Bytes of an answer: licences and templates are texts of some hundred kilobytes at most.
 const FRAME: u32 = 4 << 20;
+/// A name, and room for what may come.
+const QUESTION: u32 = 4 * 1024;
 /// How long a member may take to answer.
 const DEADLINE: Duration = Duration::from_secs(5);
 /// The one file of a model.
@@ -90,7 +92,7 @@ impl Manifest {
 /// Adds what members ask for.
 pub(super) fn route(router: Router, sharing: &Arc<Sharing>) -> Result<Router, RouteError> {
     let sharing = Arc::clone(sharing);
-    let call = Call::new(PROTOCOL, FRAME, DEADLINE)?;
+    let call = Call::new(PROTOCOL, FRAME, DEADLINE)?.with_questions_of(QUESTION);
     router.answer(&call, move |_: NodeId, question: Question| {
         let sharing = Arc::clone(&sharing);
         async move { answer(&sharing, &question.name).await }
@@ -114,7 +116,7 @@ async fn answer(sharing: &Sharing, name: &str) -> Result<Manifest, Declined> {
 
 /// Asks a member what it has under a name.
 pub(super) async fn ask(mesh: &Mesh, peer: &NodeId, name: &ModelName) -> Option<Manifest> {
-    let call = Call::new(PROTOCOL, FRAME, DEADLINE).ok()?;
+    let call = Call::new(PROTOCOL, FRAME, DEADLINE).ok()?.with_questions_of(QUESTION);
     match mesh.request(peer, &call, &Question { name: name.to_string() }).await {
         Ok(manifest) => Some(manifest),
         Err(RequestError::Declined(_)) => None,
