@@ -119,7 +119,7 @@ fn result(speed: Speed) -> SpeedtestResult {
 #[utoipa::path(post, path = "/api/v1/network/speedtest/{peer_id}", tag = "mesh",
     params(("peer_id" = String, Path, description = "The peer.")),
     responses((status = 200, body = SpeedtestResult), (status = 404, description = "No such node."),
-              (status = 409, description = "A test runs already."), (status = 502, description = "The peer is not reached."),
+              (status = 409, description = "A test runs already, or the peer takes none now."), (status = 502, description = "The peer is not reached."),
               (status = 503, description = "No network is connected.")))]
 pub async fn speedtest(State(app): State<Arc<App>>, peer: Given) -> Result<Json<SpeedtestResult>, ApiError> {
     let peer = node_id(&peer?.0)?;
