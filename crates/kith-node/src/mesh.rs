@@ -232,11 +232,16 @@ impl MeshHost {
         let ports = Ports {
             admission: Arc::new(Door {
                 networks: Arc::clone(&parts.networks),
+                network: network.id,
                 changes: self.changes.clone(),
                 retired: retired.into_iter().map(|key| key.purpose).collect(),
                 clock: Arc::clone(&parts.clock),
             }),
-            validation: Arc::new(Judge { networks: Arc::clone(&parts.networks), changes: self.changes.clone() }),
+            validation: Arc::new(Judge {
+                networks: Arc::clone(&parts.networks),
+                network: network.id,
+                changes: self.changes.clone(),
+            }),
             cache: Arc::new(Remembered { store: parts.store.clone(), network: network.id }),
             clock: Arc::clone(&parts.clock),
         };
