@@ -313,6 +313,7 @@ async fn a_rotation_of_another_network_changes_nothing_on_the_way_of_this_one() 
 async fn who_hands_on_what_a_removed_admin_signed_does_it_in_good_faith_and_it_has_no_effect() {
     let (ann, bob, eve, id) = three().await;
     let zoe = guest(&ann, id, Role::Admin, "Zoe").await;
+    zoe.meet(&eve).await.unwrap();
     let removal = ann.networks.remove(id, zoe.id()).await.unwrap();
     // Zoe's device does not hear of it.
     zoe.networks.rotate(id).await.unwrap();
