@@ -195,7 +195,8 @@ async fn acted(app: &App, from: NodeId, envelope: &MeshEnvelope, now: Timestamp)
         "node_record" => {
             let record = envelope.payload.get("record").and_then(Value::as_str);
             let record = record.ok_or_else(|| invalid("payload", "has no `record`"))?;
-            match app.networks.hear(&from, record.as_bytes()).await? {
+            let network = app.networks.active().await?.ok_or(kith_networks::NetworkError::NoneActive)?;
+            match app.networks.hear(network.id, &from, record.as_bytes()).await? {
                 Heard::Accept(_) => Ok(done),
                 // It may be honest, but nothing came of it.
                 Heard::Ignore(_) => Ok(IngestAnswer { ok: false, duplicate: false }),

@@ -26,14 +26,16 @@ impl From<NetworkError> for ApiError {
                 Self::new(Code::InvalidRequest, format!("`{field}` {reason}")).with_field(field)
             }
             NetworkError::Invite(fault) => Self::from(fault),
-            NetworkError::AlreadyMember(_) | NetworkError::Connected | NetworkError::TooMany { .. } | NetworkError::Itself => {
-                Self::new(Code::Conflict, message)
-            }
+            NetworkError::AlreadyMember(_)
+            | NetworkError::Connected
+            | NetworkError::TooMany { .. }
+            | NetworkError::Itself
+            | NetworkError::Founder => Self::new(Code::Conflict, message),
             NetworkError::NotMember | NetworkError::NotAdmin => Self::new(Code::Forbidden, message),
             NetworkError::NoSuchInvite => Self::new(Code::InviteNotFound, message),
             NetworkError::InviteOver => Self::new(Code::InviteOver, message),
             NetworkError::NoSuchMember => Self::new(Code::NodeNotFound, message),
-            NetworkError::Refused(_) => Self::new(Code::InvalidRequest, message),
+            NetworkError::Refused(_) | NetworkError::RemovedSigner => Self::new(Code::InvalidRequest, message),
             NetworkError::Store(StoreError::Full) => Self::new(Code::StorageFull, message),
             other => Self::internal(&other),
         }
@@ -98,12 +100,14 @@ mod tests {
             (NetworkError::Connected, Code::Conflict),
             (NetworkError::TooMany { what: "networks", most: 64 }, Code::Conflict),
             (NetworkError::Itself, Code::Conflict),
+            (NetworkError::Founder, Code::Conflict),
             (NetworkError::NotMember, Code::Forbidden),
             (NetworkError::NotAdmin, Code::Forbidden),
             (NetworkError::NoSuchInvite, Code::InviteNotFound),
             (NetworkError::InviteOver, Code::InviteOver),
             (NetworkError::NoSuchMember, Code::NodeNotFound),
             (NetworkError::Refused("no".into()), Code::InvalidRequest),
+            (NetworkError::RemovedSigner, Code::InvalidRequest),
             (NetworkError::Store(StoreError::Full), Code::StorageFull),
             (NetworkError::Damaged("its id".into()), Code::Internal),
             (InviteFault::Malformed.into(), Code::InviteInvalid),

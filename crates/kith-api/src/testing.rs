@@ -150,9 +150,9 @@ impl TestApp {
         let issued = self.node.networks.invite(id, order).await.unwrap();
         guest.networks.join(&issued.url, "guest").await.unwrap();
         guest.networks.connect(id).await.unwrap();
-        let hello = guest.networks.hello(self.node.id()).await.unwrap();
-        let judged = self.node.networks.judge(guest.id(), &hello, KeyPurpose::Current).await.unwrap();
-        guest.networks.admitted(self.node.id(), &judged.welcome).await.unwrap();
+        let hello = guest.networks.hello(id, self.node.id()).await.unwrap();
+        let judged = self.node.networks.judge(id, guest.id(), &hello, KeyPurpose::Current).await.unwrap();
+        guest.networks.admitted(id, self.node.id(), &judged.welcome).await.unwrap();
         guest
     }
 

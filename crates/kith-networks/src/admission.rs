@@ -3,7 +3,8 @@
 //! The connection has the network's key and has proved both peers' ids when this is asked. A peer that is refused hears why.
 
 use crate::{
-    Certificate, Chain, Claim, Fault, Hello, HelloBody, KeyPurpose, MAX_MEMBERS, NetworkError, Networks, Role, Welcome,
+    Applied, Certificate, Chain, Claim, Fault, Hello, HelloBody, KeyPurpose, MAX_MEMBERS, NetworkError, NetworkId, Networks,
+    Role, Welcome,
     error::shown,
     invite::proof,
     invites::proof_purpose,
@@ -42,7 +43,7 @@ pub enum RefusalCode {
     CannotAdmit,
     /// The network has as many members as it may.
     Full,
-    /// This node is in no network now, or cannot tell.
+    /// This node knows the network no longer, or cannot tell.
     Unavailable,
 }
 
@@ -107,22 +108,26 @@ pub struct Judged {
 }
 
 /// What a welcome changed here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Admitted {
     /// This node has become a member, or has another certificate.
     pub certified: bool,
-    /// The network's key is another one: connections must be made anew.
-    pub key_changed: bool,
+    /// What the rotation changed that came with it, if one did: a key, and who was shut out, as if it had come by itself.
+    pub applied: Option<Applied>,
 }
 
 impl Networks {
-    /// What this node shows to `peer`: its certificate, or its claim of the invite by which it wants to come in, good towards this
-    /// peer only. Empty where it has neither.
+    /// What this node shows to `peer` on a connection of that network, whichever is the active one: its certificate, or its claim of
+    /// the invite by which it wants to come in, good towards this peer only. Empty where it has neither.
     ///
     /// # Errors
     /// [`NetworkError::Store`], [`NetworkError::Sealed`], [`NetworkError::Damaged`].
-    pub async fn hello(&self, peer: &NodeId) -> Result<Vec<u8>, NetworkError> {
-        let Some(view) = self.active_view().await? else { return Ok(Vec::new()) };
+    pub async fn hello(&self, network: NetworkId, peer: &NodeId) -> Result<Vec<u8>, NetworkError> {
+        let view = match self.view(network).await {
+            Ok(view) => view,
+            Err(NetworkError::NotFound) => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
         let me = self.identity.node_id();
         let body = match view.own(me) {
             Ok(own) => HelloBody::Member(own.chain),
@@ -141,13 +146,13 @@ impl Networks {
         Ok(Hello { network: view.id, epoch: view.row.epoch, key_id: view.row.key_id.clone(), body }.encode())
     }
 
-    /// Judges what `peer` showed on a connection made with a key of that purpose. Every refusal is told on the bus, at most once a
-    /// minute for one peer and reason.
+    /// Judges what `peer` showed on a connection of that network, made with a key of that purpose. Every refusal is told on the bus, at
+    /// most once a minute for one peer and reason.
     ///
     /// # Errors
     /// [`Refusal`]: what to tell the peer. A fault of this node itself is [`RefusalCode::Unavailable`].
-    pub async fn judge(&self, peer: &NodeId, hello: &[u8], key: KeyPurpose) -> Result<Judged, Refusal> {
-        let judged = self.judged(peer, hello, key).await;
+    pub async fn judge(&self, network: NetworkId, peer: &NodeId, hello: &[u8], key: KeyPurpose) -> Result<Judged, Refusal> {
+        let judged = self.judged(network, peer, hello, key).await;
         if let Err(refusal) = &judged {
             let data = json!({"node": peer, "code": refusal.code.as_str(), "reason": refusal.message});
             self.events.publish_coalesced("network.refused", &format!("{peer} {}", refusal.code.as_str()), data);
@@ -155,10 +160,12 @@ impl Networks {
         judged
     }
 
-    async fn judged(&self, peer: &NodeId, hello: &[u8], key: KeyPurpose) -> Result<Judged, Refusal> {
+    async fn judged(&self, network: NetworkId, peer: &NodeId, hello: &[u8], key: KeyPurpose) -> Result<Judged, Refusal> {
         let _changing = self.changing.lock().await;
-        let view = self.active_view().await.map_err(|error| unavailable(&error))?;
-        let view = view.ok_or_else(|| Refusal::new(RefusalCode::Unavailable, "this node is in no network now"))?;
+        let view = self.view(network).await.map_err(|error| match error {
+            NetworkError::NotFound => Refusal::new(RefusalCode::Unavailable, "this node has forgotten this network"),
+            error => unavailable(&error),
+        })?;
         if hello.is_empty() {
             return Err(Refusal::new(RefusalCode::NoCertificate, "nothing was shown: neither a certificate nor an invite"));
         }
@@ -192,14 +199,17 @@ impl Networks {
     async fn admit(&self, view: &View, peer: &NodeId, claim: &Claim) -> Result<(Chain, bool), Refusal> {
         let own = match self.own_admin(view) {
             Ok(own) => own,
-            Err(NetworkError::NotAdmin) => return Err(Refusal::new(RefusalCode::CannotAdmit, self.who_admits(view))),
+            // Nothing of the claim can be checked here: whoever shows it may have the key and nothing else, and is told no names.
+            Err(NetworkError::NotAdmin) => {
+                let message = "this device may not let others in; come to the one that gave the invite";
+                return Err(Refusal::new(RefusalCode::CannotAdmit, message));
+            }
             Err(_) => return Err(Refusal::new(RefusalCode::CannotAdmit, "this node is not a member itself yet")),
         };
         let row = self.store.network_invite(&view.row.id, &claim.invite).await.map_err(|error| unavailable(&error.into()))?;
         // An invite is honoured by who gave it: nobody else can know how often it has served.
         let row = row.ok_or_else(|| {
-            let message = format!("this invite was not given by this node; come to who gave it. {}", self.who_admits(view));
-            Refusal::new(RefusalCode::InviteUnknown, message)
+            Refusal::new(RefusalCode::InviteUnknown, "this invite was not given by this device; come to the one that gave it")
         })?;
         let kept =
             self.sealer.open(&proof_purpose(view.id, &row.id), &row.proof_key).map_err(|error| unavailable(&error.into()))?;
@@ -246,32 +256,27 @@ impl Networks {
         Ok((chain, true))
     }
 
-    fn who_admits(&self, view: &View) -> String {
-        let me = self.identity.node_id();
-        let admins = view.verified().filter(|(row, verified)| verified.role == Role::Admin && row.node != me.as_str());
-        let named: Vec<String> = admins.take(8).map(|(row, _)| format!("{} ({})", row.name, row.node)).collect();
-        match named.as_slice() {
-            [] => "This node knows no admin device of the network".to_owned(),
-            named => format!("Devices that let others in: {}", named.join(", ")),
-        }
-    }
-
-    /// Takes what `peer` said when it let this node in: a certificate, the network's present key.
+    /// Takes what `peer` said when it let this node into that network: a certificate, the network's present key.
     ///
     /// # Errors
-    /// [`NetworkError::Refused`] for what is not what it should be, [`NetworkError::NoneActive`]; [`NetworkError::Store`],
+    /// [`NetworkError::Refused`] for what is not what it should be, [`NetworkError::NotFound`]; [`NetworkError::Store`],
     /// [`NetworkError::Entropy`].
-    pub async fn admitted(&self, peer: &NodeId, welcome: &[u8]) -> Result<Admitted, NetworkError> {
+    pub async fn admitted(&self, network: NetworkId, peer: &NodeId, welcome: &[u8]) -> Result<Admitted, NetworkError> {
         let refused = |what: String| NetworkError::Refused(what);
         let welcome = Welcome::decode(welcome).ok_or_else(|| refused("the peer's welcome is not understood".to_owned()))?;
         let _changing = self.changing.lock().await;
         let mut outcome = Admitted::default();
         // The rotation goes first: the certificate may hold only by it.
         if let Some(bundle) = &welcome.handover {
-            let view = self.active_view().await?.ok_or(NetworkError::NoneActive)?;
-            outcome.key_changed = self.take_rotation(&view, bundle).await?.key_changed;
+            let view = self.view(network).await?;
+            outcome.applied = match self.take_rotation(&view, bundle).await {
+                Ok(applied) => Some(applied),
+                // The peer has not heard yet that the signer was removed: it hears it from this node's welcome, or from others.
+                Err(NetworkError::RemovedSigner) => None,
+                Err(error) => return Err(error),
+            };
         }
-        let view = self.active_view().await?.ok_or(NetworkError::NoneActive)?;
+        let view = self.view(network).await?;
         let me = self.identity.node_id();
         if let Some(chain) = &welcome.chain {
             let verified = view.standing.verify(&view.genesis, me, chain);

@@ -56,6 +56,12 @@ pub enum NetworkError {
     /// A device does not remove itself.
     #[error("a device does not remove itself; forget the network here, or remove this device from another one")]
     Itself,
+    /// The founder's device is removed by nobody.
+    #[error("the founder's device cannot be removed; every membership of the network goes back to it")]
+    Founder,
+    /// A rotation was signed by an admin that had been removed. Who has not heard of that hands it on in good faith.
+    #[error("the rotation was signed by a device that was removed from this network")]
+    RemovedSigner,
     /// A rotation, a welcome or a record is not what it should be.
     #[error("{0}")]
     Refused(String),

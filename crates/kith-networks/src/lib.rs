@@ -25,6 +25,7 @@ mod rotation;
 mod rotations;
 mod signed;
 mod standing;
+mod ties;
 mod tlv;
 mod view;
 

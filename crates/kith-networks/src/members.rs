@@ -118,7 +118,7 @@ impl Networks {
             name: name.to_owned(),
             issued_ms: known.map_or(now, |known| now.max(known.issued.plus_ms(1))),
             serial: Certificate::serial(self.entropy.as_ref())?,
-            epoch: view.row.epoch,
+            epoch: view.standing.present,
             by: self.identity.node_id().clone(),
         };
         let token = certificate.sign(&self.identity).map_err(|fault| NetworkError::Refused(fault.to_string()))?;

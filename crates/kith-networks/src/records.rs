@@ -74,13 +74,15 @@ impl Networks {
         Ok(token.into_bytes())
     }
 
-    /// Hears a record, from whomever it comes. Its node's membership is learned with it. What no honest node would send is told on
-    /// the bus with `from`, at most once a minute for each.
+    /// Hears a record in that network, whoever hands it on; one of another network is of no use there. Its node's membership is learned
+    /// with it. What no honest node would send is told on the bus with `from`, the one that handed it on, at most once a minute for
+    /// each; so is a record that has expired or is an earlier one than the one that is known, which is a replay, or the word of
+    /// somebody who was away.
     ///
     /// # Errors
     /// [`NetworkError::Store`], [`NetworkError::Damaged`].
-    pub async fn hear(&self, from: &NodeId, bytes: &[u8]) -> Result<Heard, NetworkError> {
-        let heard = self.heard(bytes).await?;
+    pub async fn hear(&self, network: NetworkId, from: &NodeId, bytes: &[u8]) -> Result<Heard, NetworkError> {
+        let heard = self.heard(network, from, bytes).await?;
         if let Heard::Reject(reason) = &heard {
             let data = json!({"node": from, "reason": reason});
             self.events.publish_coalesced("network.record_refused", from.as_str(), data);
@@ -88,16 +90,19 @@ impl Networks {
         Ok(heard)
     }
 
-    async fn heard(&self, bytes: &[u8]) -> Result<Heard, NetworkError> {
+    async fn heard(&self, network: NetworkId, from: &NodeId, bytes: &[u8]) -> Result<Heard, NetworkError> {
         let record = match NodeRecord::open(bytes) {
             Ok(record) => record,
             Err(SignedFault::Malformed) => return Ok(Heard::Reject("a record that is not of the form it should have")),
             Err(SignedFault::Forged) => return Ok(Heard::Reject("a record that the node it speaks of did not sign")),
         };
+        if record.network != network {
+            return Ok(Heard::Ignore("a record of another network"));
+        }
         let _changing = self.changing.lock().await;
-        let view = match self.view(record.network).await {
+        let view = match self.view(network).await {
             Ok(view) => view,
-            Err(NetworkError::NotFound) => return Ok(Heard::Ignore("a record of another network")),
+            Err(NetworkError::NotFound) => return Ok(Heard::Ignore("a record of a network that is not known here")),
             Err(error) => return Err(error),
         };
         if record.node == *self.identity.node_id() {
@@ -108,7 +113,7 @@ impl Networks {
             return Ok(Heard::Ignore("a record from the future"));
         }
         if record.issued_ms.plus_ms(FRESH_MS + SKEW_MS).ms() <= now.ms() {
-            return Ok(Heard::Ignore("a record that has expired"));
+            return Ok(self.replayed(from, &record, "a record that has expired"));
         }
         match self.recognise(&view, &record.node, &record.chain).await? {
             Ok(_) => {}
@@ -119,9 +124,23 @@ impl Networks {
         let token = String::from_utf8_lossy(bytes);
         Ok(match self.store.node_record_put(&record_row(&record, &token, now), MAX_ROWS).await? {
             NodeRecordPut::Kept => Heard::Accept(Box::new(record)),
-            NodeRecordPut::Stale => Heard::Ignore("a record no newer than the one that is known"),
+            // The same one comes in every day, from all who keep it.
+            NodeRecordPut::Stale if self.is_known(&record).await? => Heard::Ignore("a record that is known"),
+            NodeRecordPut::Stale => self.replayed(from, &record, "an earlier record than the one that is known"),
             NodeRecordPut::Full => Heard::Ignore("more nodes than are kept"),
         })
+    }
+
+    async fn is_known(&self, record: &NodeRecord) -> Result<bool, NetworkError> {
+        let rows = self.store.node_records(&record.network.to_string()).await?;
+        Ok(rows.iter().any(|row| row.node == record.node.as_str() && row.seq == record.seq))
+    }
+
+    /// Tells of a record that may be a replay. It is held against nobody: who was away hands on what it last heard.
+    fn replayed(&self, from: &NodeId, record: &NodeRecord, reason: &'static str) -> Heard {
+        let data = json!({"node": from, "of": record.node, "seq": record.seq, "reason": reason});
+        self.events.publish_coalesced("network.record_replayed", &format!("{from} {}", record.node), data);
+        Heard::Ignore(reason)
     }
 
     /// The nodes of a network that are members now, by their ids, each as it last spoke of itself.

@@ -43,7 +43,8 @@ impl<'de> Deserialize<'de> for Nodes {
 pub struct Rotation {
     /// The network.
     pub network: NetworkId,
-    /// The key's number; of two with the same number the one whose key has the greater name holds.
+    /// The key's number; of two with the same number that holds whose signer was not shut out by the other, else the one whose key has
+    /// the greater name.
     pub epoch: u64,
     /// What binds to the key, 64 hexadecimal digits.
     #[serde(with = "digits")]

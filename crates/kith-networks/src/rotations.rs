@@ -2,11 +2,12 @@
 //! on listening for the last keys of 30 days, on which nothing is given but the present one.
 
 use crate::{
-    Chain, Fault, MAX_MEMBERS, MAX_REMOVED, NetworkError, NetworkId, Networks, Psk, Role, Rotation, RotationBundle, Standing,
+    Chain, Fault, MAX_MEMBERS, MAX_REMOVED, NetworkError, NetworkId, Networks, Psk, Role, Rotation, RotationBundle,
     rotation::{Nodes, share, share_name},
+    ties::{self, MAX_TIED},
     view::View,
 };
-use kith_store::{RotationNew, RotationRow, Vouch};
+use kith_store::{RotationNew, RotationRow};
 use kith_types::{NodeId, Timestamp};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ pub const KEPT_MS: i64 = 30 * 86_400_000;
 /// Keys listened for at once, the present one among them; over that the oldest are given up early.
 pub const MAX_LISTENED: usize = 256;
 /// How far ahead of the present one an epoch may be: nobody misses so many rotations, and no admin can use the numbers up at once.
-const MAX_STEP: u64 = 10_000;
+pub(crate) const MAX_STEP: u64 = 10_000;
 
 /// What connections made with a key are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +77,14 @@ impl Networks {
     /// seen them.
     ///
     /// # Errors
-    /// As [`Networks::rotate`]; [`NetworkError::NoSuchMember`], [`NetworkError::Itself`], [`NetworkError::TooMany`].
+    /// As [`Networks::rotate`]; [`NetworkError::NoSuchMember`], [`NetworkError::Itself`], [`NetworkError::Founder`],
+    /// [`NetworkError::TooMany`].
     pub async fn remove(&self, id: NetworkId, node: &NodeId) -> Result<RotationBundle, NetworkError> {
         if node == self.identity.node_id() {
             return Err(NetworkError::Itself);
+        }
+        if *node == self.view(id).await?.genesis.founder {
+            return Err(NetworkError::Founder);
         }
         let _changing = self.changing.lock().await;
         self.rotated(id, Some(node)).await
@@ -88,7 +93,7 @@ impl Networks {
     async fn rotated(&self, id: NetworkId, leaver: Option<&NodeId>) -> Result<RotationBundle, NetworkError> {
         let view = self.view(id).await?;
         let own = self.own_admin(&view)?;
-        let epoch = view.row.epoch.saturating_add(1);
+        let epoch = view.standing.present.saturating_add(1);
         let mut staying = staying(&view);
         let mut removed = view.standing.removed.clone();
         if let Some(leaver) = leaver {
@@ -131,27 +136,26 @@ impl Networks {
         Ok(bundle)
     }
 
-    /// Takes a rotation from anywhere: bytes of a [`RotationBundle`]. Taking it twice changes nothing, and an earlier one never takes
-    /// the place of a later one.
+    /// Takes a rotation of that network from anywhere: bytes of a [`RotationBundle`]. Taking it twice changes nothing, and an earlier
+    /// one never takes the place of a later one. What another network's admin signed has no say here.
     ///
     /// # Errors
-    /// [`NetworkError::Refused`] for what is not what it should be (told on the bus), [`NetworkError::NotFound`];
-    /// [`NetworkError::Store`], [`NetworkError::Entropy`].
-    pub async fn apply_rotation(&self, from: &NodeId, bytes: &[u8]) -> Result<Applied, NetworkError> {
-        let applied = self.applied(bytes).await;
-        if let Err(error @ NetworkError::Refused(_)) = &applied {
+    /// [`NetworkError::Refused`] for what is not what it should be, [`NetworkError::RemovedSigner`] (both told on the bus),
+    /// [`NetworkError::NotFound`]; [`NetworkError::Store`], [`NetworkError::Entropy`].
+    pub async fn apply_rotation(&self, network: NetworkId, from: &NodeId, bytes: &[u8]) -> Result<Applied, NetworkError> {
+        let applied = self.applied(network, bytes).await;
+        if let Err(error @ (NetworkError::Refused(_) | NetworkError::RemovedSigner)) = &applied {
             let data = json!({"node": from, "reason": error.to_string()});
             self.events.publish_coalesced("network.rotation_refused", from.as_str(), data);
         }
         applied
     }
 
-    async fn applied(&self, bytes: &[u8]) -> Result<Applied, NetworkError> {
+    async fn applied(&self, network: NetworkId, bytes: &[u8]) -> Result<Applied, NetworkError> {
         let refused = |what: &str| NetworkError::Refused(what.to_owned());
         let bundle = RotationBundle::decode(bytes).ok_or_else(|| refused("the rotation is not of the form it should have"))?;
-        let rotation = Rotation::open(&bundle.rotation).map_err(|fault| refused(&format!("the rotation: {fault}")))?;
         let _changing = self.changing.lock().await;
-        let view = self.view(rotation.network).await?;
+        let view = self.view(network).await?;
         self.take_rotation(&view, &bundle).await
     }
 
@@ -169,33 +173,29 @@ impl Networks {
         if rotation.listed().count() > MAX_MEMBERS as usize || rotation.shut_out().count() > MAX_REMOVED {
             return Err(refused("the rotation names more devices than a network has"));
         }
-        let known = self.store.network_rotations(&view.row.id).await?;
-        let known = known.into_iter().find(|row| row.epoch == epoch && row.key_id == key_id);
-        if known.as_ref().is_some_and(|row| !row.token.is_empty() && row.psk.is_some()) {
+        if rotation.shut_out().any(|(node, _)| *node == view.genesis.founder) {
+            return Err(refused("the rotation shuts out the founder's device, which nobody may"));
+        }
+        let rows = self.store.network_rotations(&view.row.id).await?;
+        let row = rows.iter().find(|row| row.epoch == epoch && row.key_id == key_id);
+        if row.is_some_and(|row| !row.token.is_empty() && row.psk.is_some()) {
             return Ok(Applied { epoch: view.row.epoch, ..Applied::default() });
         }
-        match view.standing.verify(&view.genesis, &rotation.by, &bundle.chain) {
-            Ok(signer) if signer.role == Role::Admin => {}
-            Ok(_) => return Err(refused("the rotation was signed by a device that may not change the key")),
-            Err(fault) => return Err(refused(&format!("the rotation's signer: {fault}"))),
-        }
-        let removed: Vec<NodeId> = rotation
-            .shut_out()
-            .filter(|(node, epoch)| view.standing.removed.get(node).is_none_or(|known| known < epoch))
-            .map(|(node, _)| node.clone())
-            .collect();
-        let standing = merged(&view.standing, &rotation);
+        let known: Vec<Rotation> = rows.iter().filter(|other| other.key_id != key_id).filter_map(kept).collect();
+        may_sign(view, &rotation, &bundle.chain, &known)?;
+        let (vouches, settled) = ties::weigh(&view.genesis.founder, &known, &rotation);
+        let standing = ties::merged(&view.standing, &vouches, epoch);
+        let newly = |(node, epoch): &(&NodeId, &u64)| view.standing.removed.get(*node).is_none_or(|known| known < *epoch);
+        let mut removed: Vec<NodeId> = standing.removed.iter().filter(newly).map(|(node, _)| node.clone()).collect();
+        removed.sort();
         let own = view.row.chain.as_deref().map(Chain::from_text).unwrap_or_default();
         let out = standing.verify(&view.genesis, me, &own) == Err(Fault::Removed);
         let now = self.clock.now();
-        let kept = known.and_then(|row| row.psk);
-        let psk = match (kept, bundle.key_for(&rotation, &self.identity)) {
+        let psk = match (row.and_then(|row| row.psk.clone()), bundle.key_for(&rotation, &self.identity)) {
             (Some(kept), _) => Some(kept),
             (None, Some(psk)) => self.key_row(view.id, epoch, &psk, now)?.psk,
             (None, None) => None,
         };
-        let later = (epoch, &key_id) >= (view.row.epoch, &view.row.key_id);
-        let present = later && !out && psk.is_some();
         let row = RotationRow {
             network: view.row.id.clone(),
             epoch,
@@ -204,19 +204,42 @@ impl Networks {
             shares: serde_json::to_string(&bundle.shares).unwrap_or_default(),
             psk,
             applied: now,
-            retired: (!present).then_some(now),
+            retired: None,
         };
-        let new = RotationNew { row, vouches: vouches(&rotation), revoke_invites: !removed.is_empty() };
-        self.store.network_rotation_apply(&new).await?;
+        // Of one number that key is the present one whose signer was not shut out, and of two such the one with the greater name.
+        let others = rows.iter().filter(|other| (other.epoch, &other.key_id) != (epoch, &key_id));
+        let holds = |row: &RotationRow| !kept(row).is_some_and(|of| row.epoch == epoch && settled.contested.contains(&of.by));
+        let best = others.chain([&row]).filter(|row| row.psk.is_some() && row.epoch >= view.row.epoch);
+        let best = best.max_by(|a, b| (a.epoch, holds(a), &a.key_id).cmp(&(b.epoch, holds(b), &b.key_id)));
+        let best = best.filter(|_| !out).map_or((view.row.epoch, view.row.key_id.clone()), |row| (row.epoch, row.key_id.clone()));
+        let key_changed = best != (view.row.epoch, view.row.key_id.clone());
+        let present = best == (epoch, key_id.clone());
+        if !present
+            && let Some(other) = rows.iter().find(|other| key_changed && (other.epoch, &other.key_id) == (best.0, &best.1))
+        {
+            // Before the rotation itself: if this node ends in between, the rotation comes again.
+            let row = RotationRow { applied: now, retired: None, ..other.clone() };
+            self.store.network_rotation_apply(&RotationNew { row, vouches: Vec::new(), revoke_invites: false }).await?;
+        }
+        let row = RotationRow { retired: (!present).then_some(now), ..row };
+        self.store.network_rotation_apply(&RotationNew { row, vouches, revoke_invites: !removed.is_empty() }).await?;
         let data = json!({"network": view.id, "epoch": epoch, "by": rotation.by, "removed": removed});
         match (out, present) {
             (true, _) => self.events.publish("network.shut_out", data),
             (false, true) => self.events.publish("network.key_rotated", data),
             (false, false) => self.events.publish("network.rotation_noted", data),
         }
-        let key_changed = present && (epoch, &key_id) != (view.row.epoch, &view.row.key_id);
         let rotate_again = self.rotation_is_due(&self.view(view.id).await?).await?;
-        Ok(Applied { epoch: if present { epoch } else { view.row.epoch }, news: true, key_changed, removed, out, rotate_again })
+        Ok(Applied { epoch: best.0, news: true, key_changed, removed, out, rotate_again })
+    }
+
+    /// Whether the present key is known to somebody who was shut out, so that an admin must change it: to be asked when a network is
+    /// connected, since a node may have ended before it did so.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotFound`]; [`NetworkError::Store`].
+    pub async fn rotation_due(&self, id: NetworkId) -> Result<bool, NetworkError> {
+        self.rotation_is_due(&self.view(id).await?).await
     }
 
     /// Whether somebody who was shut out was given the present key.
@@ -248,7 +271,8 @@ impl Networks {
         self.present_bundle(&view).await
     }
 
-    /// The present key for a member whose own is an earlier one: sealed to it anew, whether the rotation knew of it or not.
+    /// The present key for a member whose own is an earlier one, or another one of the same number: sealed to it anew, whether the
+    /// rotation knew of it or not.
     pub(crate) async fn handover(
         &self,
         view: &View,
@@ -256,7 +280,7 @@ impl Networks {
         epoch: u64,
         key_id: &str,
     ) -> Result<Option<RotationBundle>, NetworkError> {
-        if (epoch, key_id) >= (view.row.epoch, view.row.key_id.as_str()) {
+        if epoch > view.row.epoch || (epoch, key_id) == (view.row.epoch, view.row.key_id.as_str()) {
             return Ok(None);
         }
         let Some(bundle) = self.present_bundle(view).await? else { return Ok(None) };
@@ -324,30 +348,26 @@ fn staying(view: &View) -> Vec<(NodeId, Role)> {
     staying.into_iter().map(|(_, node, role)| (node, role)).collect()
 }
 
-fn vouches(rotation: &Rotation) -> Vec<Vouch> {
-    let listed = rotation.listed().map(|(node, role)| Vouch::Listed {
-        node: node.to_string(),
-        role: role.as_str().to_owned(),
-        epoch: rotation.epoch,
-    });
-    let removed = rotation.shut_out().map(|(node, epoch)| Vouch::Removed { node: node.to_string(), epoch });
-    listed.chain(removed).collect()
+/// A rotation as it was kept; `None` for a key that came without one.
+fn kept(row: &RotationRow) -> Option<Rotation> {
+    Rotation::open(row.token.split(' ').next()?).ok()
 }
 
-/// What is known after a rotation. Epochs only grow.
-fn merged(standing: &Standing, rotation: &Rotation) -> Standing {
-    let mut merged = standing.clone();
-    for (node, epoch) in rotation.shut_out() {
-        let known = merged.removed.entry(node.clone()).or_insert(epoch);
-        *known = (*known).max(epoch);
-    }
-    for (node, role) in rotation.listed() {
-        let known = merged.vouched.entry(node.clone()).or_insert((rotation.epoch, role));
-        if known.0 < rotation.epoch {
-            *known = (rotation.epoch, role);
+/// Whether the signer may change the key: an admin in good standing, or one that was until that very number.
+fn may_sign(view: &View, rotation: &Rotation, chain: &Chain, known: &[Rotation]) -> Result<(), NetworkError> {
+    let refused = |what: String| NetworkError::Refused(what);
+    let verified = match view.standing.verify(&view.genesis, &rotation.by, chain) {
+        Err(Fault::Removed) => {
+            let tied = known.iter().filter(|other| other.epoch == rotation.epoch && other.by == rotation.by).count();
+            let before = view.standing.before(rotation.epoch).verify(&view.genesis, &rotation.by, chain);
+            before.ok().filter(|_| tied < MAX_TIED).ok_or(NetworkError::RemovedSigner)?
         }
+        verified => verified.map_err(|fault| refused(format!("the rotation's signer: {fault}")))?,
+    };
+    if verified.role == Role::Admin {
+        return Ok(());
     }
-    merged
+    Err(refused("the rotation was signed by a device that may not change the key".to_owned()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Whether a chain of certificates holds, given what rotations said of who was shut out and who stayed.
 
-use crate::{Certificate, Chain, Genesis, MAX_CHAIN, Role, SignedFault};
+use crate::{Certificate, Chain, Genesis, MAX_CHAIN, Role, SignedFault, rotations::MAX_STEP};
 use kith_types::NodeId;
 use std::collections::HashMap;
 
@@ -11,6 +11,8 @@ pub struct Standing {
     pub removed: HashMap<NodeId, u64>,
     /// The last epoch whose rotation listed each one, and as what.
     pub vouched: HashMap<NodeId, (u64, Role)>,
+    /// The present epoch.
+    pub present: u64,
 }
 
 /// Why a chain does not hold.
@@ -54,10 +56,18 @@ enum Signer {
 }
 
 impl Standing {
+    /// As if nobody had been shut out at `epoch`: for what was signed at that number by those who did not know of one another.
+    pub(crate) fn before(&self, epoch: u64) -> Self {
+        let mut before = self.clone();
+        before.removed.retain(|_, removed| *removed != epoch);
+        before
+    }
+
     /// Checks a chain that `holder` showed, from the founder down. Every decision is by epochs; no clock is looked at.
     ///
     /// A certificate holds if its signer is an admin in good standing, and its member was not removed at a later epoch than the
-    /// certificate's. If its signer was removed, it holds for those whom the removing rotation listed, with the role listed there:
+    /// certificate's. An epoch that has not come yet helps nobody who was removed, whatever date an admin wrote, and one that is too
+    /// far ahead is none at all. The founder is never out. If its signer was removed, it holds for those whom the removing rotation listed, with the role listed there:
     /// so a removed admin's earlier guests stay, and nothing that such an admin signs afterwards, whatever date is written on it,
     /// lets anybody in.
     ///
@@ -68,10 +78,7 @@ impl Standing {
             return Err(Fault::Malformed);
         }
         let network = genesis.id();
-        let mut signer = match self.removed.get(&genesis.founder) {
-            Some(&epoch) => Signer::Out(epoch),
-            None => Signer::Admin,
-        };
+        let mut signer = Signer::Admin;
         let mut signer_id = genesis.founder.clone();
         let mut last = None;
         for token in chain.0.iter().rev() {
@@ -85,7 +92,7 @@ impl Standing {
             if certificate.by != signer_id {
                 return Err(Fault::Forged);
             }
-            signer = self.weigh(signer, &certificate)?;
+            signer = self.weigh(genesis, signer, &certificate)?;
             signer_id = certificate.member.clone();
             last = Some(certificate);
         }
@@ -102,13 +109,16 @@ impl Standing {
     }
 
     /// What the member of a certificate by such a signer is.
-    fn weigh(&self, signer: Signer, certificate: &Certificate) -> Result<Signer, Fault> {
-        let removed = self.removed.get(&certificate.member).copied();
+    fn weigh(&self, genesis: &Genesis, signer: Signer, certificate: &Certificate) -> Result<Signer, Fault> {
+        if certificate.epoch > self.present.saturating_add(MAX_STEP) {
+            return Err(Fault::Malformed);
+        }
+        let removed = self.removed.get(&certificate.member).copied().filter(|_| certificate.member != genesis.founder);
         let as_role = |role| if role == Role::Admin { Signer::Admin } else { Signer::Member };
         match signer {
             Signer::Member => Err(Fault::Forged),
             Signer::Admin => Ok(match removed {
-                Some(removed) if certificate.epoch < removed => Signer::Out(removed),
+                Some(removed) if certificate.epoch < removed || certificate.epoch > self.present => Signer::Out(removed),
                 _ => as_role(certificate.role),
             }),
             Signer::Out(since) => Ok(match self.vouched.get(&certificate.member) {

@@ -135,9 +135,11 @@ impl Networks {
             return Err(damaged("its id"));
         }
         let members = self.store.network_members(&row.id).await?;
-        let mut standing = Standing::default();
+        let mut standing = Standing { present: row.epoch, ..Standing::default() };
         for member in &members {
             let node: NodeId = member.node.parse().map_err(|_| damaged("a member's id"))?;
+            // A number that a rotation named has come, though its key may not have come here.
+            standing.present = standing.present.max(member.removed.unwrap_or(0)).max(member.vouched.unwrap_or(0));
             if let Some(epoch) = member.removed {
                 standing.removed.insert(node.clone(), epoch);
             }

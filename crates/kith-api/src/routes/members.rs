@@ -54,6 +54,7 @@ fn info(member: Member) -> MemberInfo {
 fn refusal(network: &Network, member: &Member) -> Option<NetworkError> {
     match network.membership {
         _ if member.itself => Some(NetworkError::Itself),
+        _ if member.founder => Some(NetworkError::Founder),
         _ if member.state == MemberState::Removed => Some(NetworkError::NoSuchMember),
         Membership::Admin => None,
         Membership::Member => Some(NetworkError::NotAdmin),

@@ -111,7 +111,6 @@ impl Node {
             .collect();
         let now = Instant::now();
         self.resting_relays.retain(|_, until| *until > now);
-        wanted.retain(|(relay, _)| !self.resting_relays.contains_key(relay));
         if self.reach.needs_relay() {
             let offered = self.links.relays().into_iter().filter(|(peer, _)| !self.resting_relays.contains_key(peer));
             let offered = offered.map(|(peer, address)| {

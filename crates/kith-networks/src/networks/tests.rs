@@ -76,9 +76,15 @@ impl Node {
         self.networks.network(id).await.unwrap().membership
     }
 
+    /// The network it is on.
+    pub(crate) async fn on(&self) -> NetworkId {
+        self.networks.active().await.unwrap().unwrap().id
+    }
+
+    /// Judges what `peer` shows on the network it is on, on a connection of this node's network.
     pub(crate) async fn judge(&self, peer: &Self) -> Result<Judged, Refusal> {
-        let hello = peer.networks.hello(self.id()).await.unwrap();
-        self.networks.judge(peer.id(), &hello, KeyPurpose::Current).await
+        let hello = peer.networks.hello(peer.on().await, self.id()).await.unwrap();
+        self.networks.judge(self.on().await, peer.id(), &hello, KeyPurpose::Current).await
     }
 
     /// What happens when two nodes connect: both judge, both hear the other's welcome.
@@ -88,13 +94,20 @@ impl Node {
 
     /// As [`Node::meet`], on a connection that `self` took with such a key.
     pub(crate) async fn meet_on(&self, peer: &Self, key: KeyPurpose) -> Result<(Admitted, Admitted), Refusal> {
-        let theirs = peer.networks.hello(self.id()).await.unwrap();
-        let ours = self.networks.hello(peer.id()).await.unwrap();
-        let judged = self.networks.judge(peer.id(), &theirs, key).await?;
-        let back = peer.networks.judge(self.id(), &ours, KeyPurpose::Current).await?;
-        let there = peer.networks.admitted(self.id(), &judged.welcome).await.unwrap();
-        let here = self.networks.admitted(peer.id(), &back.welcome).await.unwrap();
+        let (on, there) = (self.on().await, peer.on().await);
+        let theirs = peer.networks.hello(there, self.id()).await.unwrap();
+        let ours = self.networks.hello(on, peer.id()).await.unwrap();
+        let judged = self.networks.judge(on, peer.id(), &theirs, key).await?;
+        let back = peer.networks.judge(there, self.id(), &ours, KeyPurpose::Current).await?;
+        let there = peer.networks.admitted(there, self.id(), &judged.welcome).await.unwrap();
+        let here = self.networks.admitted(on, peer.id(), &back.welcome).await.unwrap();
         Ok((here, there))
+    }
+}
+
+impl Admitted {
+    pub(crate) fn key_changed(&self) -> bool {
+        self.applied.as_ref().is_some_and(|applied| applied.key_changed)
     }
 }
 

@@ -18,7 +18,7 @@ async fn pair() -> (Node, Node, NetworkId) {
 }
 
 async fn hear(node: &Node, from: &Node, bytes: &[u8]) -> Heard {
-    node.networks.hear(from.id(), bytes).await.unwrap()
+    node.networks.hear(node.on().await, from.id(), bytes).await.unwrap()
 }
 
 #[tokio::test]
@@ -39,10 +39,41 @@ async fn a_replayed_or_earlier_record_changes_nothing() {
     let first = bob.networks.say(id, named("one")).await.unwrap();
     let second = bob.networks.say(id, named("two")).await.unwrap();
     assert!(matches!(hear(&ann, &bob, &second).await, Heard::Accept(_)));
-    for replayed in [&first, &second] {
-        assert!(matches!(hear(&ann, &bob, replayed).await, Heard::Ignore(_)));
-    }
+    assert!(matches!(hear(&ann, &bob, &second).await, Heard::Ignore(_)));
+    assert_eq!(ann.told("network.record_replayed"), 0, "the same one comes again every day");
+    let eve = guest(&ann, id, Role::Member, "Eve").await;
+    assert!(matches!(hear(&ann, &eve, &first).await, Heard::Ignore(_)));
+    let told = ann.events.recent().into_iter().find(|event| event.kind == "network.record_replayed").unwrap();
+    assert_eq!((told.data["node"].as_str(), told.data["of"].as_str()), (Some(eve.id().as_str()), Some(bob.id().as_str())));
+    ann.clock.forward(FRESH_MS + SKEW_MS);
+    assert!(matches!(hear(&ann, &bob, &second).await, Heard::Ignore(_)));
+    assert_eq!(ann.told("network.record_replayed"), 2, "one that has expired");
     assert_eq!(ann.networks.nodes(id).await.unwrap()[0].says.name, "two");
+}
+
+#[tokio::test]
+async fn who_hands_on_a_forged_record_is_named_not_the_node_it_speaks_of() {
+    let (ann, bob, id) = pair().await;
+    let eve = guest(&ann, id, Role::Member, "Eve").await;
+    let stranger = Node::new().await;
+    let record = NodeRecord::open(&bob.networks.say(id, named("Bob")).await.unwrap()).unwrap();
+    let unknown = NodeRecord { node: stranger.id().clone(), ..record }.sign(&stranger.networks.identity).unwrap();
+    assert!(matches!(hear(&ann, &eve, unknown.as_bytes()).await, Heard::Reject(_)));
+    let told = ann.events.recent().into_iter().find(|event| event.kind == "network.record_refused").unwrap();
+    assert_eq!(told.data["node"], eve.id().as_str());
+}
+
+#[tokio::test]
+async fn what_is_said_in_another_network_is_not_heard_in_this_one() {
+    let (ann, bob, id) = pair().await;
+    let other = bob.found().await;
+    let issued = bob.invite(other, crate::InviteOrder::default()).await;
+    ann.take(&issued, "Ann").await;
+    bob.meet(&ann).await.unwrap();
+    let bytes = bob.networks.say(other, named("Bob")).await.unwrap();
+    assert!(matches!(ann.networks.hear(id, bob.id(), &bytes).await.unwrap(), Heard::Ignore(_)));
+    assert_eq!(ann.networks.nodes(other).await.unwrap(), []);
+    assert!(matches!(ann.networks.hear(other, bob.id(), &bytes).await.unwrap(), Heard::Accept(_)));
 }
 
 #[tokio::test]
@@ -132,8 +163,9 @@ async fn a_node_with_too_much_to_say_says_less_and_nobody_speaks_who_is_not_in()
     let eve = Node::new().await;
     eve.take(&ann.invite(id, crate::InviteOrder::default()).await, "Eve").await;
     assert!(matches!(eve.networks.say(id, named("Eve")).await, Err(NetworkError::NotMember)));
-    assert!(matches!(eve.networks.hear(bob.id(), &bytes).await.unwrap(), Heard::Accept(_)));
+    assert!(matches!(hear(&eve, &bob, &bytes).await, Heard::Accept(_)));
     let other = Node::new().await;
     other.found().await;
-    assert!(matches!(other.networks.hear(bob.id(), &bytes).await.unwrap(), Heard::Ignore(_)));
+    assert!(matches!(hear(&other, &bob, &bytes).await, Heard::Ignore(_)));
+    assert!(matches!(other.networks.hear(id, bob.id(), &bytes).await.unwrap(), Heard::Ignore(_)));
 }

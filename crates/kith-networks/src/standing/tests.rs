@@ -33,7 +33,7 @@ impl Cast {
     fn new() -> Self {
         let founder = somebody();
         let genesis = Genesis { founder: founder.node_id().clone(), salt: [1; 16] };
-        Self { genesis, founder, standing: Standing::default() }
+        Self { genesis, founder, standing: Standing { present: 9, ..Standing::default() } }
     }
 
     fn by_founder(&self, member: &Identity, role: Role, epoch: u64) -> Chain {
@@ -153,17 +153,26 @@ fn the_guests_of_a_removed_admin_who_were_not_listed_are_out() {
 }
 
 #[test]
-fn a_network_outlives_its_removed_founder() {
+fn the_founder_is_never_out() {
     let mut cast = Cast::new();
-    let (ann, bob) = (somebody(), somebody());
-    let anns = cast.by_founder(&ann, Role::Admin, 0);
-    let founders = cast.by_founder(&cast.founder, Role::Admin, 0);
-    cast.remove(&Identity::ephemeral(&OsEntropy).unwrap(), 1);
-    cast.standing.removed.insert(cast.genesis.founder.clone(), 1);
-    cast.list(&ann, 1, Role::Admin);
-    assert_eq!(cast.check(&ann, &anns), Ok(Role::Admin));
-    assert_eq!(cast.check(&bob, &cast.by(&ann, &anns, &bob, Role::Member, 1)), Ok(Role::Member));
-    assert_eq!(cast.check(&cast.founder, &founders), Err(Fault::Removed));
-    let eve = somebody();
-    assert_eq!(cast.check(&eve, &cast.by_founder(&eve, Role::Admin, 5)), Err(Fault::Removed), "the stolen root lets nobody in");
+    let ann = somebody();
+    cast.standing.removed.insert(cast.genesis.founder.clone(), 5);
+    assert_eq!(cast.check(&cast.founder, &cast.by_founder(&cast.founder, Role::Admin, 0)), Ok(Role::Admin));
+    assert_eq!(cast.check(&ann, &cast.by_founder(&ann, Role::Member, 9)), Ok(Role::Member));
+}
+
+#[test]
+fn a_certificate_dated_ahead_does_not_outlast_the_removal_of_its_member() {
+    let mut cast = Cast::new();
+    let ann = somebody();
+    cast.remove(&ann, 9);
+    for epoch in [10, 9 + MAX_STEP] {
+        assert_eq!(cast.check(&ann, &cast.by_founder(&ann, Role::Member, epoch)), Err(Fault::Removed), "dated {epoch}");
+    }
+    let bob = somebody();
+    let ahead = 9 + MAX_STEP;
+    assert_eq!(cast.check(&bob, &cast.by_founder(&bob, Role::Member, ahead)), Ok(Role::Member), "this node may have been away");
+    for epoch in [ahead + 1, u64::MAX] {
+        assert_eq!(cast.check(&bob, &cast.by_founder(&bob, Role::Member, epoch)), Err(Fault::Malformed));
+    }
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use kith_api::mesh::{MeshError, Throughput};
 use kith_mesh::{Mesh, NetworkKey, NodeSeed, Ports, StartError, bounds::MAX_RETIRED_KEYS};
-use kith_networks::{KeyPurpose, Membership, Network, NetworkId};
+use kith_networks::{Applied, KeyPurpose, Membership, Network, NetworkId};
 use kith_types::NodeId;
 use std::{
     sync::{Arc, PoisonError, Weak},
@@ -108,11 +108,16 @@ impl MeshHost {
         let ports = Ports {
             admission: Arc::new(Door {
                 networks: Arc::clone(&parts.networks),
+                network: network.id,
                 changes: self.changes.clone(),
                 retired: retired.into_iter().map(|key| key.purpose).collect(),
                 clock: Arc::clone(&parts.clock),
             }),
-            validation: Arc::new(Judge { networks: Arc::clone(&parts.networks), changes: self.changes.clone() }),
+            validation: Arc::new(Judge {
+                networks: Arc::clone(&parts.networks),
+                network: network.id,
+                changes: self.changes.clone(),
+            }),
             cache: Arc::new(Remembered { store: parts.store.clone(), network: network.id }),
             clock: Arc::clone(&parts.clock),
         };
@@ -151,6 +156,10 @@ impl MeshHost {
         if parts.config.relay {
             let carrying = carrying::follow(mesh.clone(), Arc::clone(&parts.giving), parts.limits.clone());
             tokio::spawn(ended.clone().run_until_cancelled_owned(carrying));
+        }
+        if parts.networks.rotation_due(network.id).await? {
+            // The node ended before it did so.
+            self.changes.rotation(&Applied { rotate_again: true, ..Applied::default() });
         }
         *self.online.write().await = Some(Online { mesh, network: network.id, key_id: key.key_id, ended });
         Ok(())

@@ -3,7 +3,7 @@
 use super::Changes;
 use async_trait::async_trait;
 use kith_mesh::{Admission, CachedPeer, KeyUse, PeerCache, Refusal, Validation, Verdict};
-use kith_networks::{Heard, KeyPurpose, NetworkId, Networks};
+use kith_networks::{Heard, KeyPurpose, NetworkError, NetworkId, Networks};
 use kith_store::Store;
 use kith_types::{Clock, NodeId};
 use std::{io, sync::Arc};
@@ -16,6 +16,8 @@ pub(super) const ROTATIONS: &str = "rotations";
 /// The networks as the door of the mesh.
 pub(super) struct Door {
     pub networks: Arc<Networks>,
+    /// The mesh's own network, whichever is the active one by now.
+    pub network: NetworkId,
     pub changes: Changes,
     /// What the mesh's retired keys are for, in their order.
     pub retired: Vec<KeyPurpose>,
@@ -37,25 +39,25 @@ impl Door {
 impl Admission for Door {
     async fn hello(&self, peer: &NodeId) -> Vec<u8> {
         // Whoever shows nothing is told what is missing.
-        self.networks.hello(peer).await.unwrap_or_else(|error| {
+        self.networks.hello(self.network, peer).await.unwrap_or_else(|error| {
             tracing::error!(%error, "this node's certificate cannot be shown");
             Vec::new()
         })
     }
 
     async fn judge(&self, peer: &NodeId, hello: &[u8], key: KeyUse) -> Result<Vec<u8>, Refusal> {
-        let judged = self.networks.judge(peer, hello, self.purpose(key)?).await;
+        let judged = self.networks.judge(self.network, peer, hello, self.purpose(key)?).await;
         judged.map(|judged| judged.welcome).map_err(|refusal| Refusal::new(refusal.code.as_str(), refusal.message))
     }
 
     async fn admitted(&self, peer: &NodeId, welcome: &[u8]) -> Result<(), Refusal> {
-        let outcome = self.networks.admitted(peer, welcome).await;
+        let outcome = self.networks.admitted(self.network, peer, welcome).await;
         let outcome = outcome.map_err(|error| Refusal::new("bad_welcome", error.to_string()))?;
         if outcome.certified {
             self.changes.record();
         }
-        if outcome.key_changed {
-            self.changes.key();
+        if let Some(applied) = &outcome.applied {
+            self.changes.rotation(applied);
         }
         Ok(())
     }
@@ -64,6 +66,7 @@ impl Admission for Door {
 /// The networks as the judge of gossip.
 pub(super) struct Judge {
     pub networks: Arc<Networks>,
+    pub network: NetworkId,
     pub changes: Changes,
 }
 
@@ -71,7 +74,7 @@ pub(super) struct Judge {
 impl Validation for Judge {
     async fn validate(&self, topic: &str, author: &NodeId, _via: &NodeId, message: &[u8]) -> Verdict {
         match topic {
-            RECORDS => match self.networks.hear(author, message).await {
+            RECORDS => match self.networks.hear(self.network, author, message).await {
                 Ok(Heard::Accept(_)) => Verdict::Accept,
                 Ok(Heard::Ignore(_)) => Verdict::Ignore,
                 Ok(Heard::Reject(_)) => Verdict::Reject,
@@ -80,12 +83,14 @@ impl Validation for Judge {
                     Verdict::Ignore
                 }
             },
-            ROTATIONS => match self.networks.apply_rotation(author, message).await {
+            ROTATIONS => match self.networks.apply_rotation(self.network, author, message).await {
                 Ok(applied) => {
                     self.changes.rotation(&applied);
                     if applied.news { Verdict::Accept } else { Verdict::Ignore }
                 }
-                Err(kith_networks::NetworkError::Refused(_)) => Verdict::Reject,
+                Err(NetworkError::Refused(_)) => Verdict::Reject,
+                // Who has not heard of the signer's removal hands it on in good faith; it is in the audit.
+                Err(NetworkError::RemovedSigner) => Verdict::Ignore,
                 Err(error) => {
                     tracing::warn!(%error, "a change of the network's key cannot be taken");
                     Verdict::Ignore

@@ -2,8 +2,8 @@
 
 use super::{Changes, MeshParts, blobs, models, ports, speed};
 use kith_api::mesh::MeshError;
-use kith_mesh::{Call, Declined, Inbound, Mesh, Router};
-use kith_networks::{MAX_RECORD, MAX_ROTATION, NetworkError, NetworkId, Networks, Rotation, RotationBundle};
+use kith_mesh::{Call, Declined, Fault, Inbound, Mesh, Router};
+use kith_networks::{Heard, MAX_ROTATION, NetworkError, NetworkId, Networks, Rotation, RotationBundle};
 use kith_types::NodeId;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -55,10 +55,10 @@ pub(super) fn router(
     let (records, rotation) = (Arc::clone(&parts.networks), Arc::clone(&parts.networks));
     let (changes, tests) = (changes.clone(), Arc::clone(tests));
     Router::new()
-        .answer(&call(RECORDS, RECORDS_FRAME)?, move |_: NodeId, told: Records| {
+        .answer(&call(RECORDS, RECORDS_FRAME)?, move |from: NodeId, told: Records| {
             let networks = Arc::clone(&records);
             async move {
-                take(&networks, told).await;
+                take(&networks, network, &from, told).await;
                 ours(&networks, network).await.map_err(|error| declined(&error))
             }
         })
@@ -68,7 +68,8 @@ pub(super) fn router(
             router.answer(&call, move |from: NodeId, bundle: RotationBundle| {
                 let (networks, changes) = (Arc::clone(&rotation), changes.clone());
                 async move {
-                    let applied = networks.apply_rotation(&from, &bundle.encode()).await.map_err(|error| declined(&error))?;
+                    let applied =
+                        networks.apply_rotation(network, &from, &bundle.encode()).await.map_err(|error| declined(&error))?;
                     changes.rotation(&applied);
                     Ok(Taken { epoch: applied.epoch })
                 }
@@ -88,7 +89,7 @@ pub(super) fn router(
 /// A fault of this node is told in the log, not to the peer.
 fn declined(error: &NetworkError) -> Declined {
     match error {
-        NetworkError::Refused(_) | NetworkError::NotFound | NetworkError::NoneActive | NetworkError::NotMember => {
+        NetworkError::Refused(_) | NetworkError::RemovedSigner | NetworkError::NotFound | NetworkError::NotMember => {
             Declined::new("refused", error.to_string())
         }
         error => {
@@ -104,15 +105,20 @@ async fn ours(networks: &Networks, network: NetworkId) -> Result<Records, Networ
     Ok(Records { records: texts.collect() })
 }
 
-async fn take(networks: &Networks, told: Records) {
-    for record in told.records.iter().take(MOST_RECORDS).filter(|record| record.len() <= MAX_RECORD) {
-        // Each is signed by the node it speaks of: it does not matter through whom it came.
-        let Ok(open) = kith_networks::NodeRecord::open(record.as_bytes()) else { continue };
-        if let Err(error) = networks.hear(&open.node, record.as_bytes()).await {
-            tracing::warn!(%error, "a node's record cannot be kept");
-            return;
+/// Hears what `from` told; says whether something of it was such as no honest node would tell.
+async fn take(networks: &Networks, network: NetworkId, from: &NodeId, told: Records) -> bool {
+    let mut is_false = false;
+    // Each is signed by the node it speaks of. That it does not hold is told of who handed it on.
+    for record in told.records.iter().take(MOST_RECORDS) {
+        match networks.hear(network, from, record.as_bytes()).await {
+            Ok(heard) => is_false |= matches!(heard, Heard::Reject(_)),
+            Err(error) => {
+                tracing::warn!(%error, "a node's record cannot be kept");
+                break;
+            }
         }
     }
+    is_false
 }
 
 /// Tells a peer all that is known of the network's nodes, and hears the same from it.
@@ -120,7 +126,9 @@ pub(super) async fn exchange(mesh: &Mesh, networks: &Networks, network: NetworkI
     let unreachable = |error: &dyn std::fmt::Display| MeshError::Unreachable(error.to_string());
     let told = ours(networks, network).await?;
     let theirs: Records = mesh.request(peer, &call(RECORDS, RECORDS_FRAME)?, &told).await.map_err(|error| unreachable(&error))?;
-    take(networks, theirs).await;
+    if take(networks, network, peer, theirs).await {
+        mesh.report(peer, Fault::FalseContent).await;
+    }
     Ok(())
 }
 

@@ -59,6 +59,15 @@ pub enum Vouch {
         /// Since when.
         epoch: u64,
     },
+    /// What all rotations say of it together, in the place of what was kept.
+    Exactly {
+        /// The node.
+        node: String,
+        /// Since when it is shut out.
+        removed: Option<u64>,
+        /// The last epoch at which it is listed, and its role there: `admin` or `member`.
+        listed: Option<(u64, String)>,
+    },
 }
 
 fn optional(row: &SqliteRow, column: &str) -> Result<Option<u64>, StoreError> {
@@ -113,16 +122,15 @@ pub(crate) async fn put(transaction: &mut Transaction<'static, Sqlite>, row: &Me
     Ok(())
 }
 
-/// Keeps what a rotation says of a node. Epochs only grow.
+/// Keeps what a rotation says of a node. Epochs only grow; of two roles at one epoch the greater holds. [`Vouch::Exactly`] takes the
+/// place of both.
 pub(crate) async fn vouch(
     transaction: &mut Transaction<'static, Sqlite>,
     network: &str,
     vouch: &Vouch,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (node, epoch) = match vouch {
-        Vouch::Listed { node, epoch, .. } | Vouch::Removed { node, epoch } => (node, number(*epoch)),
-    };
+    let (Vouch::Listed { node, .. } | Vouch::Removed { node, .. } | Vouch::Exactly { node, .. }) = vouch;
     sqlx::query(
         "INSERT INTO network_members (network, node, name, role, chain, serial, issued, epoch, joined)
          VALUES (?1, ?2, '', 'member', '', '', 0, 0, ?3) ON CONFLICT (network, node) DO NOTHING",
@@ -133,19 +141,28 @@ pub(crate) async fn vouch(
     .execute(&mut **transaction)
     .await?;
     let statement = match vouch {
-        Vouch::Listed { role, .. } => sqlx::query(
-            "UPDATE network_members SET vouched = ?3, vouched_role = ?4 WHERE network = ?1 AND node = ?2 AND coalesce(vouched, -1) < ?3",
+        Vouch::Listed { role, epoch, .. } => sqlx::query(
+            "UPDATE network_members SET vouched = ?3, vouched_role = ?4 WHERE network = ?1 AND node = ?2
+             AND (coalesce(vouched, -1) < ?3 OR (vouched = ?3 AND ?4 = 'admin'))",
         )
         .bind(network)
         .bind(node)
-        .bind(epoch)
+        .bind(number(*epoch))
         .bind(role),
-        Vouch::Removed { .. } => {
+        Vouch::Removed { epoch, .. } => {
             sqlx::query("UPDATE network_members SET removed = ?3 WHERE network = ?1 AND node = ?2 AND coalesce(removed, -1) < ?3")
                 .bind(network)
                 .bind(node)
-                .bind(epoch)
+                .bind(number(*epoch))
         }
+        Vouch::Exactly { removed, listed, .. } => sqlx::query(
+            "UPDATE network_members SET removed = ?3, vouched = ?4, vouched_role = ?5 WHERE network = ?1 AND node = ?2",
+        )
+        .bind(network)
+        .bind(node)
+        .bind(removed.map(number))
+        .bind(listed.as_ref().map(|(epoch, _)| number(*epoch)))
+        .bind(listed.as_ref().map(|(_, role)| role)),
     };
     statement.execute(&mut **transaction).await?;
     Ok(())
@@ -241,7 +258,13 @@ pub(crate) mod tests {
         let mut transaction = store.transaction().await.unwrap();
         let now = Timestamp::from_ms(8);
         let listed = |epoch, role: &str| Vouch::Listed { node: "m".into(), role: role.into(), epoch };
-        for said in [listed(3, "admin"), listed(2, "member"), Vouch::Removed { node: "m".into(), epoch: 5 }] {
+        for said in [
+            listed(3, "member"),
+            listed(3, "admin"),
+            listed(3, "member"),
+            listed(2, "member"),
+            Vouch::Removed { node: "m".into(), epoch: 5 },
+        ] {
             vouch(&mut transaction, "a", &said, now).await.unwrap();
         }
         vouch(&mut transaction, "a", &Vouch::Removed { node: "m".into(), epoch: 4 }, now).await.unwrap();
@@ -253,5 +276,13 @@ pub(crate) mod tests {
         assert_eq!((member.vouched, member.vouched_role.as_deref(), member.removed), (Some(3), Some("admin"), Some(5)));
         let stranger = members.iter().find(|member| member.node == "stranger").unwrap();
         assert_eq!((stranger.chain.as_str(), stranger.removed), ("", Some(4)));
+        let exactly = |removed, listed| Vouch::Exactly { node: "m".into(), removed, listed };
+        for (removed, listed) in [(None, Some((1, "member".to_owned()))), (Some(2), None)] {
+            let mut transaction = store.transaction().await.unwrap();
+            vouch(&mut transaction, "a", &exactly(removed, listed.clone()), now).await.unwrap();
+            transaction.commit().await.unwrap();
+            let member = store.network_members("a").await.unwrap().into_iter().find(|member| member.node == "m").unwrap();
+            assert_eq!((member.removed, member.vouched.zip(member.vouched_role)), (removed, listed));
+        }
     }
 }

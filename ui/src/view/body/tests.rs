@@ -1,3 +1,5 @@
+//! What bodies become of the JSON that nodes answer.
+
 use super::*;
 use kith_wire::{conversations::ConversationMessage, ollama::ChatResponse, ollama::Options};
 use serde::Deserialize;

@@ -34,7 +34,7 @@ async fn nodes_are_known_by_their_word_and_by_their_connections() {
     let (near, far) = (test.guest(id, Role::Member).await, test.guest(id, Role::Admin).await);
     let says = NodeSays { name: "near one".into(), region: "CH".into(), models: vec!["a:1".into()], ..NodeSays::default() };
     let record = near.networks.say(id, says).await.unwrap();
-    test.node.networks.hear(near.id(), &record).await.unwrap();
+    test.node.networks.hear(id, near.id(), &record).await.unwrap();
     test.mesh.meets(near.id(), PeerPath::Relayed(far.id().clone()));
     let path = format!("/api/v1/nodes/{}", near.id());
     let told = test.good("GET", &path, None).await;
@@ -54,8 +54,12 @@ async fn nodes_are_known_by_their_word_and_by_their_connections() {
     let links = [(far.id(), "relayed"), (near.id(), "direct"), (test.node.id(), "direct"), (stranger.id(), "direct")];
     let started = Some(near.clock.now().plus_ms(-5000));
     let links = links.map(|(node, path)| link(node, path)).to_vec();
-    let record = near.networks.say(id, NodeSays { links, started_ms: started, ..NodeSays::default() }).await.unwrap();
-    test.node.networks.hear(near.id(), &record).await.unwrap();
+    let record = near
+        .networks
+        .say(id, NodeSays { name: "near one".into(), links, started_ms: started, ..NodeSays::default() })
+        .await
+        .unwrap();
+    test.node.networks.hear(id, near.id(), &record).await.unwrap();
     let topology = test.good("GET", "/api/v1/network/topology", None).await;
     let told = json!({"from": near.id(), "to": far.id(), "path": "relayed", "latency_ms": null});
     assert_eq!(topology["edges"], json!([own, told]));
@@ -78,7 +82,7 @@ async fn the_other_references_see_the_same_peers() {
     let guest = test.guest(id, Role::Member).await;
     let says = NodeSays { region: "CH".into(), models: vec!["a:1".into()], ..NodeSays::default() };
     let record = guest.networks.say(id, says).await.unwrap();
-    test.node.networks.hear(guest.id(), &record).await.unwrap();
+    test.node.networks.hear(id, guest.id(), &record).await.unwrap();
     test.mesh.meets(guest.id(), PeerPath::HolePunched);
     let peers = test.good("GET", "/api/v1/peers", None).await;
     assert_eq!((&peers["total"], &peers["peers"][0]["connected_since"]), (&json!(1), &json!("1970-01-01T00:00:00.000Z")));

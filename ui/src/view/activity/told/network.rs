@@ -43,7 +43,7 @@ pub fn line(kind: &str, data: &Value) -> Option<(Tone, String, String)> {
         "network.refused" => {
             Some((Warning, format!("A device was not let in {}", node()).trim_end().to_owned(), words::sentence(text("reason"))))
         }
-        "network.record_refused" | "network.rotation_refused" => Some((
+        "network.record_refused" | "network.record_replayed" | "network.rotation_refused" => Some((
             Warning,
             format!("A message of a device was refused {}", node()).trim_end().to_owned(),
             words::sentence(text("reason")),
