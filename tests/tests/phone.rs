@@ -159,12 +159,13 @@ async fn a_name_of_a_model_that_is_html_stays_words_and_keys_lead_through_the_wi
 }
 
 /// Each page and what says that it is there.
-const PAGES: [(&str, &str); 10] = [
+const PAGES: [(&str, &str); 11] = [
     ("chat", "textarea[aria-label=Message]"),
     ("models", "main h1, main h2, main [role=tablist], main .tabs"),
     ("models?tab=get", "main input"),
     ("activity", "main"),
     ("devices", "main"),
+    ("network", "main"),
     ("api", "main code"),
     ("settings", "main"),
     ("settings/answers", "main"),
