@@ -83,9 +83,6 @@ impl Networks {
         if node == self.identity.node_id() {
             return Err(NetworkError::Itself);
         }
-        if *node == self.view(id).await?.genesis.founder {
-            return Err(NetworkError::Founder);
-        }
         let _changing = self.changing.lock().await;
         self.rotated(id, Some(node)).await
     }
@@ -97,6 +94,9 @@ impl Networks {
         let mut staying = staying(&view);
         let mut removed = view.standing.removed.clone();
         if let Some(leaver) = leaver {
+            if *leaver == view.genesis.founder {
+                return Err(NetworkError::Founder);
+            }
             if !staying.iter().any(|(node, _)| node == leaver) {
                 return Err(NetworkError::NoSuchMember);
             }
