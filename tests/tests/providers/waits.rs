@@ -143,7 +143,8 @@ async fn an_old_list_of_models_is_told_at_once_and_refreshed_by_one_question() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
     clock.0.store(60_000, Ordering::SeqCst);
     let all = futures::future::join_all((0..8).map(|_| providers.models())).await;
-    assert!(all.iter().all(|list| list.models[0].id == "m0"));
+    // The first is told what is there; the last may come when the fresh list is there already.
+    assert_eq!(all[0].models[0].id, "m0");
     for _ in 0..1000 {
         if providers.models().await.models[0].id == "m1" {
             break;
