@@ -190,15 +190,18 @@ per_set! {
 
 /// Halves as f32; both have as many.
 fn widen(set: Set, from: &[u8], to: &mut [f32]) {
-    match set.kind() {
-        Kind::Scalar => {
-            for (to, from) in to.iter_mut().zip(from.as_chunks().0) {
-                *to = from_f16(u16::from_le_bytes(*from));
-            }
+    let plain = |to: &mut [f32]| {
+        for (to, from) in to.iter_mut().zip(from.as_chunks().0) {
+            *to = from_f16(u16::from_le_bytes(*from));
         }
+    };
+    match set.kind() {
+        Kind::Scalar => plain(to),
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => plain(to),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where F16C does.
-        Kind::Avx2 => unsafe { widen_avx2(from, to) },
+        Kind::Avx2 | Kind::Avx512 => unsafe { widen_avx2(from, to) },
     }
 }
 
