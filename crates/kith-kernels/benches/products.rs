@@ -17,6 +17,7 @@ use kith_kernels::{
 use std::{
     hint::black_box,
     io::{Write, stdout},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
 
@@ -98,6 +99,25 @@ fn integer_peak(_: &Pool) -> f64 {
     f64::NAN
 }
 
+/// Seconds of a job in which every thread takes part: each part waits until all have begun.
+fn meeting(pool: &Pool) -> f64 {
+    const JOBS: usize = 200;
+    let threads = pool.threads();
+    let begun = AtomicUsize::new(0);
+    let time = best(0.5, || {
+        for _ in 0..JOBS {
+            begun.store(0, Ordering::Relaxed);
+            pool.run(threads, &|_| {
+                begun.fetch_add(1, Ordering::AcqRel);
+                while begun.load(Ordering::Acquire) < threads {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+    });
+    time / JOBS as f64
+}
+
 /// With `bytes` of copies of the matrix.
 fn tall(pool: &Pool, set: Set, format: Format, rows: usize, depth: usize, bytes: usize) -> f64 {
     let file = noise(format.row_bytes(depth).unwrap_or(0) * rows);
@@ -163,6 +183,7 @@ fn main() -> std::io::Result<()> {
         "a job of {threads} empty parts: {:.0} ns",
         best(0.3, || (0..1000).for_each(|_| pool.run(threads, &|_| {}))) * 1e6
     )?;
+    writeln!(out, "a job whose {threads} parts wait for each other: {:.0} ns", meeting(&pool) * 1e9)?;
     let smol = [(576, 576), (1536, 576), (576, 1536), (49152, 576)];
     let mut cases = vec![(Format::Q4_1, 2048, 2048)];
     cases.extend(smol.map(|(rows, depth)| (Format::Q4_1, rows, depth)));

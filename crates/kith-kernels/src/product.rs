@@ -16,8 +16,11 @@ use crate::{Activations, Group, Matrix, PANEL_ROWS, Pool, Set, panel::GROUP, poo
 const TILE: usize = 8;
 /// Columns up to which weights are what a product waits for.
 const FEW: usize = 4;
-/// Bytes of weights that a thread takes at a time when there are few columns: enough to hide the taking.
-const GRAIN: usize = 32 * 1024;
+/// Bytes of weights that a thread takes at a time when there are few columns: enough to hide the taking, and not so much that others wait at the
+/// end. Between these, a matrix is cut into [`SHARES`] parts per thread.
+const GRAIN: std::ops::RangeInclusive<usize> = 16 * 1024..=256 * 1024;
+/// See [`GRAIN`].
+const SHARES: usize = 8;
 /// Columns gone through before the next panel, so that they stay in the second-level cache.
 const COLUMNS: usize = 64;
 /// Panels that a thread takes at a time when there are many columns.
@@ -50,7 +53,7 @@ pub fn multiply(pool: &Pool, set: Set, columns: &Activations, products: &mut [Pr
         std::array::from_fn(|_| {
             given.next().map(|product| {
                 let panels = product.matrix.panel_count();
-                let per_part = if count > FEW { PANELS } else { (GRAIN * panels / product.matrix.panels().len().max(1)).max(1) };
+                let per_part = if count > FEW { PANELS } else { few_columns(product.matrix, pool.threads()) };
                 Work { matrix: product.matrix, out: Parts::new(product.out), per_part, parts: panels.div_ceil(per_part) }
             })
         })
@@ -103,6 +106,13 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// Panels that a thread takes at a time when there are few columns.
+fn few_columns(matrix: &Matrix, threads: usize) -> usize {
+    let (bytes, panels) = (matrix.panels().len().max(1), matrix.panel_count());
+    let grain = (bytes / (threads * SHARES)).clamp(*GRAIN.start(), *GRAIN.end());
+    (grain * panels / bytes).max(1)
 }
 
 /// Columns to take together where `left` are left: 8 where there are 32 vector registers, else up to 4.
