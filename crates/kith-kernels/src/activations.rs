@@ -1,0 +1,176 @@
+//! The inputs of products: columns of f32, and the same in 8 bits per value with one scale per group of 32.
+//!
+//! A group's scale is its largest magnitude divided by 127; a code is the value times 127 / largest (one rounded division), rounded to the
+//! nearest integer, ties to even, from the exact product. A group whose largest magnitude is below [`NOTHING`] is all zeros. A group with an
+//! infinity or a NaN has zero codes and a NaN for its scale, which makes NaN of every output of its column.
+
+use crate::{GROUP, Pool, Set, math::ROUND, sets::per_set};
+
+/// Magnitudes below this count as nothing: 127 divided by them would not be finite.
+pub const NOTHING: f32 = 1e-30;
+
+/// 32 values of one column.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Group {
+    /// Codes from -127 to 127.
+    pub codes: [i8; GROUP],
+    /// What a code of one is worth.
+    pub scale: f32,
+    /// Scale times the sum of the codes, rounded once.
+    pub scaled_sum: f32,
+    /// The sum of the codes.
+    pub sum: i32,
+    /// The sums of the first and the last 16 codes.
+    pub halves: [i16; 2],
+}
+
+impl Group {
+    const EMPTY: Self = Self { codes: [0; GROUP], scale: 0.0, scaled_sum: 0.0, sum: 0, halves: [0; 2] };
+
+    /// 32 values in 8 bits each.
+    #[inline(always)]
+    fn of(values: &[f32; GROUP]) -> Self {
+        let mut largest = 0;
+        for value in values {
+            largest = largest.max(value.to_bits() & 0x7fff_ffff);
+        }
+        let largest = f32::from_bits(largest);
+        if !largest.is_finite() {
+            return Self { scale: f32::NAN, scaled_sum: f32::NAN, ..Self::EMPTY };
+        }
+        if largest < NOTHING {
+            return Self::EMPTY;
+        }
+        let per_value = 127.0 / largest;
+        let mut wide = [0i32; GROUP];
+        for i in 0..GROUP {
+            wide[i] = values[i].mul_add(per_value, ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+        }
+        let mut codes = [0i8; GROUP];
+        for i in 0..GROUP {
+            codes[i] = wide[i] as i8;
+        }
+        let mut halves = [0i32; 2];
+        for i in 0..16 {
+            halves[0] += wide[i];
+            halves[1] += wide[16 + i];
+        }
+        let scale = largest / 127.0;
+        let sum = halves[0] + halves[1];
+        Self { codes, scale, scaled_sum: scale * sum as f32, sum, halves: [halves[0] as i16, halves[1] as i16] }
+    }
+}
+
+#[inline(always)]
+fn quantise_body(values: &[f32], groups: &mut [Group]) {
+    for (values, group) in values.as_chunks().0.iter().zip(groups) {
+        *group = Group::of(values);
+    }
+}
+
+per_set! {
+    /// Values in groups of 32; a rest shorter than a group is left out, as are values beyond the groups given.
+    pub fn quantise(values: &[f32], groups: &mut [Group]) = quantise_body;
+}
+
+/// Columns of inputs for products, kept between uses so that nothing is allocated after the largest.
+#[derive(Default)]
+pub struct Activations {
+    count: usize,
+    depth: usize,
+    values: Vec<f32>,
+    groups: Vec<Group>,
+}
+
+impl Activations {
+    /// No columns.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes columns of `depth` values, one after another, and quantises them if the depth is a whole number of groups.
+    ///
+    /// # Panics
+    /// If `values` is no whole number of columns.
+    pub fn load(&mut self, pool: &Pool, set: Set, values: &[f32], depth: usize) {
+        /// Values that are quantised by one thread without asking the others.
+        const ALONE: usize = 8192;
+        assert!(depth > 0 && values.len().is_multiple_of(depth), "whole columns");
+        self.depth = depth;
+        self.count = values.len() / depth;
+        self.values.clear();
+        self.values.extend_from_slice(values);
+        let groups = if depth.is_multiple_of(GROUP) { values.len() / GROUP } else { 0 };
+        self.groups.resize(groups, Group::EMPTY);
+        if values.len() <= ALONE {
+            quantise(set, values, &mut self.groups);
+        } else if groups > 0 {
+            pool.for_chunks(&mut self.groups, ALONE / GROUP, |index, groups| quantise(set, &values[index * ALONE..], groups));
+        }
+    }
+
+    /// How many columns.
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Values per column.
+    pub const fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Column `index` in 8 bits.
+    ///
+    /// # Panics
+    /// If there is no such column, or the depth is no whole number of groups.
+    pub fn groups(&self, index: usize) -> &[Group] {
+        assert!(index < self.count && self.depth.is_multiple_of(GROUP), "a quantised column");
+        let groups = self.depth / GROUP;
+        &self.groups[index * groups..][..groups]
+    }
+
+    /// Column `index` as it came.
+    ///
+    /// # Panics
+    /// If there is no such column.
+    pub fn values(&self, index: usize) -> &[f32] {
+        &self.values[index * self.depth..][..self.depth]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(first: &[f32]) -> Group {
+        let mut values = [0.0; GROUP];
+        values[..first.len()].copy_from_slice(first);
+        Group::of(&values)
+    }
+
+    #[test]
+    fn codes_are_rounded_to_the_nearest_with_ties_to_even() {
+        let group = of(&[127.0, 0.5, 1.5, 2.5, -0.5, -1.5, -126.5, -3.2]);
+        assert_eq!(group.scale, 1.0);
+        assert_eq!(group.codes[..8], [127, 0, 2, 2, 0, -2, -126, -3]);
+        assert_eq!((group.sum, group.halves), (0, [0, 0]));
+        let group = of(&[-2.54; 20]);
+        assert!(group.codes[..20].iter().all(|code| *code == -127));
+        assert_eq!(group.halves, [-127 * 16, -127 * 4]);
+        assert_eq!(group.scaled_sum, group.scale * (-127.0 * 20.0));
+    }
+
+    #[test]
+    fn what_is_not_finite_poisons_its_group_and_what_is_tiny_vanishes() {
+        for poison in [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let group = of(&[1.0, poison]);
+            assert!(group.scale.is_nan() && group.scaled_sum.is_nan() && group.codes == [0; GROUP]);
+        }
+        for tiny in [0.0, -0.0, 1e-45, -9e-31] {
+            assert_eq!(of(&[tiny]).scale.to_bits(), 0);
+        }
+        assert_eq!(of(&[f32::MAX, -1.0]).codes[..2], [127, 0]);
+        assert_eq!(of(&[1e-30, -1e-30]).codes[..2], [127, -127]);
+    }
+}

@@ -1,0 +1,167 @@
+//! Products of a matrix with columns: which panels and columns are worked on together, on which thread, with which instructions.
+//!
+//! None of these choices can be seen in the result: see the crate's page for what one element is.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod plain;
+
+use crate::{Activations, Group, Matrix, PANEL_ROWS, Pool, Set, panel::GROUP, pool::Parts, sets::Kind};
+
+/// Columns that the widest tile takes.
+const TILE: usize = 8;
+/// Columns up to which weights are what a product waits for.
+const FEW: usize = 4;
+/// Bytes of weights that a thread takes at a time when there are few columns: enough to hide the taking, and not so much that others wait at the
+/// end. Between these, a matrix is cut into [`SHARES`] parts per thread.
+const GRAIN: std::ops::RangeInclusive<usize> = 16 * 1024..=256 * 1024;
+/// See [`GRAIN`].
+const SHARES: usize = 8;
+/// Columns gone through before the next panel, so that they stay in the second-level cache.
+const COLUMNS: usize = 64;
+/// Panels that a thread takes at a time when there are many columns.
+const PANELS: usize = 2;
+
+/// One matrix and where its product goes.
+pub struct Product<'a> {
+    /// The weights.
+    pub matrix: &'a Matrix,
+    /// Per column, one after another, as many values as the matrix has rows.
+    pub out: &'a mut [f32],
+}
+
+/// Results of a tile: 16 rows per column.
+type Tile = [[f32; PANEL_ROWS]; TILE];
+
+/// Multiplies every matrix with every column. Matrices of one call share one job of the pool: give those that take the same inputs together.
+///
+/// # Panics
+/// If a matrix has another depth than the columns, or an output has another length than rows times columns.
+pub fn multiply(pool: &Pool, set: Set, columns: &Activations, products: &mut [Product<'_>]) {
+    let count = columns.count();
+    for product in products.iter() {
+        assert_eq!(product.matrix.depth(), columns.depth(), "columns as deep as the matrix");
+        assert_eq!(product.out.len(), product.matrix.rows() * count, "rows times columns");
+    }
+    let works: [Option<Work<'_>>; MOST] = {
+        assert!(products.len() <= MOST, "at most {MOST} products");
+        let mut given = products.iter_mut();
+        std::array::from_fn(|_| {
+            given.next().map(|product| {
+                let panels = product.matrix.panel_count();
+                let per_part = if count > FEW { PANELS } else { few_columns(product.matrix, pool.threads()) };
+                Work { matrix: product.matrix, out: Parts::new(product.out), per_part, parts: panels.div_ceil(per_part) }
+            })
+        })
+    };
+    let parts = works.iter().flatten().map(|work| work.parts).sum();
+    pool.run(parts, &|part| {
+        let mut part = part;
+        for work in works.iter().flatten() {
+            if part < work.parts {
+                work.part(set, columns, part);
+                return;
+            }
+            part -= work.parts;
+        }
+    });
+}
+
+/// Products of one call at most.
+pub const MOST: usize = 8;
+
+/// One product, cut into parts.
+struct Work<'a> {
+    matrix: &'a Matrix,
+    out: Parts<'a, f32>,
+    per_part: usize,
+    parts: usize,
+}
+
+impl Work<'_> {
+    fn part(&self, set: Set, columns: &Activations, part: usize) {
+        let panels = part * self.per_part..self.matrix.panel_count().min((part + 1) * self.per_part);
+        let mut tile: Tile = [[0.0; PANEL_ROWS]; TILE];
+        for first in (0..columns.count()).step_by(COLUMNS) {
+            let last = columns.count().min(first + COLUMNS);
+            for panel in panels.clone() {
+                let bytes = self.matrix.panel(panel);
+                let mut column = first;
+                while column < last {
+                    let width = width(set, last - column);
+                    fill(set, self.matrix, bytes, columns, column, &mut tile[..width]);
+                    for results in &tile[..width] {
+                        let row = panel * PANEL_ROWS;
+                        let rows = PANEL_ROWS.min(self.matrix.rows() - row);
+                        // SAFETY: a panel belongs to one part, and a part is done once: nobody else has these rows of this column.
+                        let out = unsafe { self.out.slice(column * self.matrix.rows() + row, rows) };
+                        out.copy_from_slice(&results[..rows]);
+                        column += 1;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Panels that a thread takes at a time when there are few columns.
+fn few_columns(matrix: &Matrix, threads: usize) -> usize {
+    let (bytes, panels) = (matrix.panels().len().max(1), matrix.panel_count());
+    let grain = (bytes / (threads * SHARES)).clamp(*GRAIN.start(), *GRAIN.end());
+    (grain * panels / bytes).max(1)
+}
+
+/// Columns to take together where `left` are left: 8 where there are 32 vector registers, else up to 4.
+fn width(set: Set, left: usize) -> usize {
+    match set.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 if left >= TILE => TILE,
+        _ => left.min(FEW),
+    }
+}
+
+/// The products of one panel with `tile.len()` (1 to 4, or 8) columns from `column` on.
+fn fill(set: Set, matrix: &Matrix, panel: &[u8], columns: &Activations, column: usize, tile: &mut [[f32; PANEL_ROWS]]) {
+    if matrix.format().is_float() {
+        let inputs: [&[f32]; TILE] = std::array::from_fn(|i| columns.values(column + i.min(tile.len() - 1)));
+        let inputs = &inputs[..tile.len()];
+        match set.kind() {
+            Kind::Scalar => plain::floats(matrix.format(), panel, inputs, tile),
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => {
+                for (inputs, tile) in inputs.chunks(FEW).zip(tile.chunks_mut(FEW)) {
+                    // SAFETY: a `Set` of this kind exists only where its instructions do. The panel is one of this format, as deep as each column.
+                    unsafe { avx2::floats(matrix.format(), panel, inputs, tile) };
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => plain::floats(matrix.format(), panel, inputs, tile),
+        }
+    } else {
+        let inputs: [&[Group]; TILE] = std::array::from_fn(|i| columns.groups(column + i.min(tile.len() - 1)));
+        let inputs = &inputs[..tile.len()];
+        debug_assert!(inputs.iter().all(|groups| groups.len() * GROUP == matrix.depth()));
+        match set.kind() {
+            Kind::Scalar => plain::codes(matrix.format(), panel, inputs, tile),
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx2 => unsafe { avx2::codes(matrix.format(), panel, inputs, tile) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni => unsafe { avx2::codes_vnni(matrix.format(), panel, inputs, tile) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { avx512::codes(matrix.format(), panel, inputs, tile) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => unsafe { neon::codes(matrix.format(), panel, inputs, tile) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
