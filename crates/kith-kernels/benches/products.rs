@@ -171,6 +171,10 @@ fn attention(pool: &Pool, set: Set, stored: Stored, context: usize) -> (f64, f64
 }
 
 fn main() -> std::io::Result<()> {
+    // The test runner asks every program what tests it has.
+    if std::env::args().any(|argument| argument == "--list") {
+        return Ok(());
+    }
     let threads = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(2);
     let pool = Pool::new(threads);
     let set = Set::best();
