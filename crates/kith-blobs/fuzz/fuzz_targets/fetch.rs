@@ -13,7 +13,6 @@ use libfuzzer_sys::fuzz_target;
 use std::{
     io,
     sync::{Arc, LazyLock},
-    time::Duration,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, duplex, split},
@@ -150,17 +149,6 @@ fn seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-fn terms() -> Terms {
-    Terms {
-        tries: 2,
-        rest: Duration::from_secs(1),
-        patience: Duration::from_secs(5),
-        agreement: Duration::from_secs(2),
-        prepare: Duration::from_secs(5),
-        ..Terms::default()
-    }
-}
-
 fuzz_target!(init: plant(seeds()), |bytes: &[u8]| {
     let mut input = Input(bytes);
     let choice = usize::from(input.byte());
@@ -182,7 +170,7 @@ fuzz_target!(init: plant(seeds()), |bytes: &[u8]| {
     WORLD.runtime.block_on(async {
         let ours = Blobs::open(folder.path()).await.expect("an empty folder");
         let wanted = Wanted { what, sha256: None, size: None, limit: 1 << 22, room: None, spare: 0 };
-        let fetched = fetch(&ours, wanted, holders, terms(), Arc::new(|_| ())).await;
+        let fetched = fetch(&ours, wanted, holders, Terms::default(), Arc::new(|_| ())).await;
         let there = ours.exists(&blob.root).await.expect("the folder can be read");
         match fetched {
             Ok(put) => assert!(put.hash == blob.root && put.sha256 == name && there, "something else was stored"),

@@ -35,7 +35,7 @@ impl Admission for Judge {
 static JUDGE: LazyLock<Arc<Judge>> = LazyLock::new(|| Arc::new(Judge));
 
 fn frame(body: &[u8]) -> Vec<u8> {
-    [&(body.len() as u32 + 1).to_be_bytes(), &[1], body].concat()
+    [(body.len() as u32 + 1).to_be_bytes().as_slice(), &[1], body].concat()
 }
 
 fn seeds() -> Vec<Vec<u8>> {
