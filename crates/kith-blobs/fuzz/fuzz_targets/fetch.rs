@@ -87,8 +87,8 @@ impl Holder for Liar {
     }
 }
 
-/// Passes on what an honest holder sends. A change is the distance from the one before in three bytes, then what is mixed into the byte there;
-/// with nothing the stream ends, or stands still at an odd place.
+/// Passes on what an honest holder sends. A change is the distance from the one before in three bytes, then what is mixed into the byte
+/// there; with nothing the stream ends, or stands still at an odd place.
 async fn changed(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteExt + Unpin), changes: &[u8]) {
     let mut changes = Input(changes);
     let next = |changes: &mut Input<'_>| match changes.0.is_empty() {
