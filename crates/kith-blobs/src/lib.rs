@@ -6,6 +6,8 @@ mod check;
 mod collect;
 mod error;
 pub mod fetch;
+#[doc(hidden)]
+pub mod fuzzing;
 mod intake;
 mod names;
 mod partial;

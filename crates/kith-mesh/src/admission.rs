@@ -117,7 +117,8 @@ impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> OutboundConnectionUpgra
 }
 
 impl Door {
-    async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
+    /// Both sides judge each other; `peer` has proved that it is that.
+    pub async fn pass<S: AsyncRead + AsyncWrite + Unpin>(
         &self,
         peer: PeerId,
         io: S,

@@ -45,11 +45,15 @@ impl Beacons {
         loop {
             let body = serde_json::to_vec(&told).ok()?;
             if TAG + DIGEST + body.len() <= MAX_BEACON {
-                let digest = blake3::keyed_hash(&self.key, &body);
-                return Some([self.tag.as_slice(), digest.as_bytes(), &body].concat());
+                return Some(self.datagram(&body));
             }
             told.addresses.pop()?;
         }
+    }
+
+    /// The datagram with that body, whatever it is.
+    pub fn datagram(&self, body: &[u8]) -> Vec<u8> {
+        [self.tag.as_slice(), blake3::keyed_hash(&self.key, body).as_bytes(), body].concat()
     }
 
     /// The beacon in a datagram, where a member of this network wrote it.

@@ -22,18 +22,27 @@ pub(crate) struct Hint {
 
 /// The question; nothing in it yet.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Whom {}
+pub(crate) struct Whom {}
 
 #[derive(Debug, Serialize, Deserialize)]
-struct These {
+pub(crate) struct These {
     #[serde(default)]
-    peers: Vec<Hint>,
+    pub peers: Vec<Hint>,
+}
+
+impl These {
+    /// As many of them, and of their addresses, as are taken.
+    pub fn bounded(mut self) -> Vec<Hint> {
+        self.peers.truncate(EXCHANGED_PEERS);
+        self.peers.iter_mut().for_each(|hint| hint.addresses.truncate(MAX_ADDRESSES));
+        self.peers
+    }
 }
 
 /// 32 peers with 16 addresses of 200 bytes.
-const MAX_FRAME: u32 = 128 * 1024;
+pub(crate) const MAX_FRAME: u32 = 128 * 1024;
 /// Nothing yet, and room for what may come.
-const MAX_QUESTION: u32 = 1024;
+pub(crate) const MAX_QUESTION: u32 = 1024;
 
 fn call() -> Result<Call, ProtocolError> {
     Ok(Call::new("/kith/peers/1", MAX_FRAME, Duration::from_secs(10))?.with_questions_of(MAX_QUESTION))
@@ -54,11 +63,7 @@ pub(crate) fn route(router: Router, mesh: Mesh) -> Result<Router, RouteError> {
 pub(crate) async fn ask(mesh: &Mesh, peer: &NodeId) -> Vec<Hint> {
     let Ok(call) = call() else { return Vec::new() };
     match mesh.request::<Whom, These>(peer, &call, &Whom {}).await {
-        Ok(mut these) => {
-            these.peers.truncate(EXCHANGED_PEERS);
-            these.peers.iter_mut().for_each(|hint| hint.addresses.truncate(MAX_ADDRESSES));
-            these.peers
-        }
+        Ok(these) => these.bounded(),
         Err(error) => {
             tracing::debug!(%peer, %error, "the peer told nobody else");
             Vec::new()

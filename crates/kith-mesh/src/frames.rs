@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 
@@ -176,22 +176,37 @@ pub async fn write_json<T: Serialize>(stream: &mut Stream, value: &T, most: u32)
 /// # Errors
 /// [`FrameError::TooLarge`] before its bytes are read, [`FrameError::Malformed`] where they are not a `T`.
 pub async fn read_json<T: DeserializeOwned>(stream: &mut Stream, most: u32) -> Result<T, FrameError> {
+    let length = announced(stream, most).await?;
+    let frames = Arc::clone(&stream.in_flight);
+    let _room = frames.room(stream.peer(), length).await?;
+    // Where this is given up the peer still owes what it announced.
+    stream.owed = true;
+    let body = whole(stream, length).await;
+    stream.owed = false;
+    parsed(&body?)
+}
+
+/// The length of the frame that comes.
+pub(crate) async fn announced(stream: &mut (impl AsyncRead + Unpin), most: u32) -> Result<u32, FrameError> {
     let length = stream.read_u32().await?;
     if length > most {
         return Err(FrameError::TooLarge { size: length as usize, most });
     }
-    let frames = Arc::clone(&stream.in_flight);
-    let _room = frames.room(stream.peer(), length).await?;
+    Ok(length)
+}
+
+/// The frame's bytes. Memory follows the bytes that arrive, not the length that was announced.
+pub(crate) async fn whole(stream: &mut (impl AsyncRead + Unpin), length: u32) -> Result<Vec<u8>, FrameError> {
     let mut body = Vec::new();
-    // Where this is given up the peer still owes what it announced.
-    stream.owed = true;
-    // Memory follows the bytes that arrive, not the length that was announced.
-    let read = (&mut *stream).take(u64::from(length)).read_to_end(&mut body).await;
-    stream.owed = false;
-    if read? < length as usize {
+    if stream.take(u64::from(length)).read_to_end(&mut body).await? < length as usize {
         return Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into()));
     }
-    serde_json::from_slice(&body).map_err(|error| FrameError::Malformed(error.to_string()))
+    Ok(body)
+}
+
+/// What a frame's bytes say.
+pub(crate) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
+    serde_json::from_slice(body).map_err(|error| FrameError::Malformed(error.to_string()))
 }
 
 /// Asks over an open stream.

@@ -117,6 +117,13 @@ fn cipher(key: &NetworkKey, nonce: &[u8; NONCE]) -> XSalsa20 {
     XSalsa20::new(key.bytes().into(), nonce.into())
 }
 
+/// What is sent under a key and a nonce for `plain`.
+pub(crate) fn encrypted(key: &NetworkKey, nonce: &[u8; NONCE], plain: &[u8]) -> Vec<u8> {
+    let mut bytes = plain.to_vec();
+    cipher(key, nonce).apply_keystream(&mut bytes);
+    bytes
+}
+
 impl<S: AsyncWrite + Unpin> Keyed<S> {
     /// Until the socket has taken all that was encrypted.
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

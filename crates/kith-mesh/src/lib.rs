@@ -19,6 +19,8 @@ mod discovery;
 mod event;
 mod exchange;
 mod frames;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod gossip;
 mod keyed;

@@ -13,6 +13,8 @@ mod admission;
 mod certificate;
 mod error;
 mod frames;
+#[doc(hidden)]
+pub mod fuzzing;
 mod genesis;
 mod invite;
 mod invites;

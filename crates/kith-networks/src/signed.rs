@@ -66,13 +66,17 @@ pub(crate) trait SignedBy {
 
 /// `body.signature`, both base64url without padding; the body is JSON.
 pub(crate) fn seal<T: Serialize>(kind: Kind, identity: &Identity, body: &T) -> Result<String, SignedFault> {
-    let body = serde_json::to_vec(body).map_err(|_| SignedFault::Malformed)?;
-    let signature = kind.sign(identity, &body);
+    Ok(token(kind, identity, &serde_json::to_vec(body).map_err(|_| SignedFault::Malformed)?))
+}
+
+/// The token of a body as it stands.
+pub(crate) fn token(kind: Kind, identity: &Identity, body: &[u8]) -> String {
+    let signature = kind.sign(identity, body);
     let mut token = String::with_capacity(body.len() * 4 / 3 + 100);
-    URL_SAFE_NO_PAD.encode_string(&body, &mut token);
+    URL_SAFE_NO_PAD.encode_string(body, &mut token);
     token.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut token);
-    Ok(token)
+    token
 }
 
 /// Reads a token of at most `most` bytes and checks its signature by the node that its body names.
