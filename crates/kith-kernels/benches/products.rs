@@ -1,12 +1,12 @@
 //! How fast products, attention and the pool are here, beside what the machine can do, measured in the same run.
 //!
-//! `cargo bench -p kith-kernels --profile dev --bench products [-- THREADS]` (2 threads if none are named; the dev profile compiles this crate
+//! `cargo bench -p kith-kernels --profile dev --bench products [-- THREADS FORMAT...]` (2 threads and every format if none are named; the dev profile compiles this crate
 //! fully optimised). Every figure is the best of several tries, since others may use the machine.
 //!
 //! - Bandwidth: bytes of a 256 MiB buffer read per second by all threads.
 //! - Integer peak: multiplications of 8-bit integers with `vpmaddubsw` (32 per instruction) times 2 (multiply and add), by all threads,
 //!   from a loop of nothing else.
-//! - Tall: one column; bytes of panels per second, over enough copies of the matrix to lie outside the caches.
+//! - Tall: one column; bytes of panels per second, over enough copies of the matrix to lie outside the caches, and over one copy.
 //! - Tiled: 512 columns; 2 * rows * depth * columns operations per second.
 
 use kith_kernels::{
@@ -17,6 +17,7 @@ use kith_kernels::{
 use std::{
     hint::black_box,
     io::{Write, stdout},
+    sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
 
@@ -98,10 +99,30 @@ fn integer_peak(_: &Pool) -> f64 {
     f64::NAN
 }
 
-fn tall(pool: &Pool, set: Set, format: Format, rows: usize, depth: usize) -> f64 {
+/// Seconds of a job in which every thread takes part: each part waits until all have begun.
+fn meeting(pool: &Pool) -> f64 {
+    const JOBS: usize = 200;
+    let threads = pool.threads();
+    let begun = AtomicUsize::new(0);
+    let time = best(0.5, || {
+        for _ in 0..JOBS {
+            begun.store(0, Ordering::Relaxed);
+            pool.run(threads, &|_| {
+                begun.fetch_add(1, Ordering::AcqRel);
+                while begun.load(Ordering::Acquire) < threads {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+    });
+    time / JOBS as f64
+}
+
+/// With `bytes` of copies of the matrix.
+fn tall(pool: &Pool, set: Set, format: Format, rows: usize, depth: usize, bytes: usize) -> f64 {
     let file = noise(format.row_bytes(depth).unwrap_or(0) * rows);
     let one = Matrix::bytes_needed(format, rows, depth).unwrap_or(1);
-    let copies = (160_usize << 20).div_ceil(one);
+    let copies = bytes.div_ceil(one);
     let Ok(first) = Matrix::repack(pool, format, rows, depth, &file) else { return f64::NAN };
     let matrices: Vec<_> = (0..copies)
         .filter_map(|_| Matrix::from_panels(format, rows, depth, std::sync::Arc::new(first.panels().to_vec()), 0).ok())
@@ -109,7 +130,7 @@ fn tall(pool: &Pool, set: Set, format: Format, rows: usize, depth: usize) -> f64
     let mut x = Activations::new();
     x.load(pool, set, &values(depth), depth);
     let mut out = vec![0.0; rows];
-    let time = best(1.0, || {
+    let time = best(0.5, || {
         for matrix in &matrices {
             multiply(pool, set, &x, &mut [Product { matrix, out: &mut out }]);
         }
@@ -125,7 +146,7 @@ fn tiled(pool: &Pool, set: Set, format: Format, rows: usize, depth: usize) -> f6
     let mut x = Activations::new();
     x.load(pool, set, &values(depth * COLUMNS), depth);
     let mut out = vec![0.0; rows * COLUMNS];
-    let time = best(0.7, || multiply(pool, set, &x, &mut [Product { matrix: &matrix, out: &mut out }]));
+    let time = best(0.5, || multiply(pool, set, &x, &mut [Product { matrix: &matrix, out: &mut out }]));
     2.0 * (rows * depth * COLUMNS) as f64 / time
 }
 
@@ -162,18 +183,24 @@ fn main() -> std::io::Result<()> {
         "a job of {threads} empty parts: {:.0} ns",
         best(0.3, || (0..1000).for_each(|_| pool.run(threads, &|_| {}))) * 1e6
     )?;
+    writeln!(out, "a job whose {threads} parts wait for each other: {:.0} ns", meeting(&pool) * 1e9)?;
     let smol = [(576, 576), (1536, 576), (576, 1536), (49152, 576)];
     let mut cases = vec![(Format::Q4_1, 2048, 2048)];
     cases.extend(smol.map(|(rows, depth)| (Format::Q4_1, rows, depth)));
     cases.extend(Format::ALL.iter().filter(|format| **format != Format::Q4_1).map(|format| (*format, 2048, 2048)));
+    let named: Vec<_> =
+        std::env::args().filter_map(|word| Format::ALL.into_iter().find(|format| format!("{format:?}") == word)).collect();
+    cases.retain(|(format, ..)| named.is_empty() || named.contains(format));
     for (format, rows, depth) in cases {
-        let (tall, tiled) = (tall(&pool, set, format, rows, depth), tiled(&pool, set, format, rows, depth));
+        let [cached, tall] = [1, 160 << 20].map(|bytes| tall(&pool, set, format, rows, depth, bytes));
+        let tiled = tiled(&pool, set, format, rows, depth);
         writeln!(
             out,
-            "{:5} {rows:5} x {depth:4}: tall {:5.1} GB/s ({:3.0} %), tiled {:5.0} GOPS ({:3.0} %)",
+            "{:5} {rows:5} x {depth:4}: tall {:5.1} GB/s ({:3.0} %), one copy {:5.1} GB/s, tiled {:5.0} GOPS ({:3.0} %)",
             format!("{format:?}"),
             tall / 1e9,
             100.0 * tall / memory,
+            cached / 1e9,
             tiled / 1e9,
             100.0 * tiled / peak
         )?;

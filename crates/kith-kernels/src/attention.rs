@@ -14,18 +14,23 @@
 
 mod chains;
 mod page;
+mod pass;
 mod steps;
 
 pub use page::{CacheShape, Stored};
 
 use crate::{Pool, Set, pool::Parts};
-use std::cell::RefCell;
-use steps::{join, soften};
+use pass::{Partial, Pass, Tile, visible};
+use std::cell::{Cell, RefCell};
 
 /// Positions of a page.
 pub const PAGE: usize = 64;
 /// Queries that a thread takes through the pages together, at most.
 const TOGETHER: usize = 32;
+/// Queries of a tile for which it pays to work on pages apart, at most.
+const FEW: usize = 16;
+/// Pages for which it pays, at least.
+const LONG: usize = 6;
 
 /// Heads, and what is done to scores.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,157 +87,129 @@ pub fn attend(pool: &Pool, set: Set, shape: &AttentionShape, spans: &[Span<'_>],
     assert!(shape.cache.heads() > 0 && shape.heads.is_multiple_of(shape.cache.heads()), "query heads in groups");
     assert!(queries.len() == tokens * token && out.len() == tokens * token, "heads of all tokens");
     let group = shape.heads / shape.cache.heads();
-    // Long spans are cut by tokens; where that gives too few parts, the heads of a group go apart.
-    let per_part = (TOGETHER / group).max(1);
-    let whole: usize = spans.iter().map(|span| span.tokens.div_ceil(per_part) * shape.cache.heads()).sum();
-    let splits = if whole < 4 * pool.threads() { group.min(2) } else { 1 };
-    let cut = Cut { shape, per_part, splits, group };
+    let cut = Cut::new(shape, spans, pool.threads(), group);
     let out = Parts::new(out);
-    pool.run(whole * splits, &|part| {
-        let mut part = part;
-        let mut before = 0;
-        for span in spans {
-            let parts = cut.parts(span);
-            if part < parts {
-                cut.part(set, span, part, before, queries, &out);
-                return;
+    if cut.pieces == 1 {
+        pool.run(cut.parts, &|index| {
+            let tile = cut.tile(spans, index);
+            PASS.with_borrow_mut(|pass| {
+                let mut joined = pass.begin(shape, &tile);
+                for page in tile.pages(shape) {
+                    pass.page(set, shape, &tile, page, queries, |query, partial| joined.add(set, query, partial));
+                }
+                joined.finish(&tile, shape, &out);
+                pass.end(joined);
+            });
+        });
+        return;
+    }
+    // Few tiles and many pages: pages are worked on apart, and joined in their order afterwards.
+    let head = shape.cache.head();
+    let mut partials = PARTIALS.take();
+    let record = head + 2;
+    let per_tile = cut.pages * cut.queries * record;
+    if partials.len() < cut.parts * per_tile {
+        partials.resize(cut.parts * per_tile, 0.0);
+    }
+    let shared = Parts::new(&mut partials);
+    pool.run(cut.parts * cut.pieces, &|index| {
+        let (index, piece) = (index / cut.pieces, index % cut.pieces);
+        let tile = cut.tile(spans, index);
+        let pages = tile.pages(shape);
+        let (first, count) = (pages.start, pages.len());
+        PASS.with_borrow_mut(|pass| {
+            for page in first + count * piece / cut.pieces..first + count * (piece + 1) / cut.pieces {
+                pass.page(set, shape, &tile, page, queries, |query, partial| {
+                    let at = index * per_tile + ((page - first) * cut.queries + query) * record;
+                    // SAFETY: a tile's page belongs to one piece, a piece to one part, and each of its queries is given once.
+                    let record = unsafe { shared.slice(at, record) };
+                    record[..head].copy_from_slice(partial.vector);
+                    record[head] = partial.largest;
+                    record[head + 1] = partial.sum;
+                });
             }
-            part -= parts;
-            before += span.tokens;
-        }
+        });
     });
+    let partials_now: &[f32] = &partials;
+    pool.run(cut.parts, &|index| {
+        let tile = cut.tile(spans, index);
+        let pages = tile.pages(shape);
+        PASS.with_borrow_mut(|pass| {
+            let mut joined = pass.begin(shape, &tile);
+            for page in pages.clone() {
+                for query in 0..tile.queries() {
+                    let (from, to) = visible(shape, tile.position(query), page);
+                    if from < to {
+                        let at = index * per_tile + ((page - pages.start) * cut.queries + query) * record;
+                        let record = &partials_now[at..at + record];
+                        joined.add(set, query, Partial { largest: record[head], sum: record[head + 1], vector: &record[..head] });
+                    }
+                }
+            }
+            joined.finish(&tile, shape, &out);
+            pass.end(joined);
+        });
+    });
+    PARTIALS.set(partials);
+}
+
+thread_local! {
+    static PASS: RefCell<Pass> = RefCell::default();
+    static PARTIALS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
 }
 
 /// How the work is cut.
 struct Cut<'a> {
     shape: &'a AttentionShape,
-    per_part: usize,
-    splits: usize,
     group: usize,
+    /// Tokens of a tile at most.
+    tokens: usize,
+    /// Tiles: some tokens of a span and one head of the cache.
+    parts: usize,
+    /// Pieces into which the pages of a tile are cut.
+    pieces: usize,
+    /// Queries of a tile, and pages of a span, at most.
+    queries: usize,
+    pages: usize,
 }
 
-/// What a thread needs while it goes through pages, kept between uses.
-#[derive(Default)]
-struct Scratch {
-    keys: Vec<f32>,
-    values: Vec<f32>,
-    scores: Vec<[f32; PAGE]>,
-    partial: Vec<f32>,
-    queries: Vec<Query>,
-    vectors: Vec<f32>,
-}
-
-/// One query on its way through the pages.
-#[derive(Clone, Copy)]
-struct Query {
-    /// Where it begins in the queries, and its result in the output.
-    at: usize,
-    position: usize,
-    largest: f32,
-    sum: f32,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-impl Cut<'_> {
-    fn parts(&self, span: &Span<'_>) -> usize {
-        span.tokens.div_ceil(self.per_part) * self.shape.cache.heads() * self.splits
+impl<'a> Cut<'a> {
+    /// Tiles for all threads; where there are too few, and few queries in each, their pages are cut too.
+    fn new(shape: &'a AttentionShape, spans: &[Span<'_>], threads: usize, group: usize) -> Self {
+        let tokens = (TOGETHER / group).max(1);
+        let parts = spans.iter().map(|span| span.tokens.div_ceil(tokens) * shape.cache.heads()).sum();
+        let queries = spans.iter().map(|span| span.tokens.min(tokens)).max().unwrap_or(0) * group;
+        let pages = spans.iter().map(|span| (span.first + span.tokens).div_ceil(PAGE)).max().unwrap_or(0);
+        let wanted = 3 * threads;
+        let apart = threads > 1 && parts > 0 && parts < wanted && queries <= FEW && pages >= LONG;
+        let pieces = if apart { wanted.div_ceil(parts).min(pages / 2) } else { 1 };
+        Self { shape, group, tokens, parts, pieces, queries, pages }
     }
 
-    /// One head of the cache (or a split of its queries) for some tokens of a span, of which `before` tokens lie before it.
-    fn part(&self, set: Set, span: &Span<'_>, part: usize, before: usize, queries: &[f32], out: &Parts<'_, f32>) {
-        let head = self.shape.cache.head();
-        let (split, part) = (part % self.splits, part / self.splits);
-        let (cache_head, tile) = (part % self.shape.cache.heads(), part / self.shape.cache.heads());
-        let heads = self.group * split / self.splits..self.group * (split + 1) / self.splits;
-        let tokens = tile * self.per_part..span.tokens.min((tile + 1) * self.per_part);
-        SCRATCH.with_borrow_mut(|scratch| {
-            scratch.queries.clear();
-            for token in tokens.clone() {
-                for in_group in heads.clone() {
-                    let at = ((before + token) * self.shape.heads + cache_head * self.group + in_group) * head;
-                    let position = span.first + token;
-                    scratch.queries.push(Query { at, position, largest: f32::NEG_INFINITY, sum: 0.0 });
-                }
+    /// Tile `index`.
+    fn tile<'s>(&self, spans: &'s [Span<'s>], index: usize) -> Tile<'s> {
+        let mut index = index;
+        let mut before = 0;
+        for span in spans {
+            let parts = span.tokens.div_ceil(self.tokens) * self.shape.cache.heads();
+            if index < parts {
+                let (cache_head, tile) = (index % self.shape.cache.heads(), index / self.shape.cache.heads());
+                let first = tile * self.tokens;
+                return Tile {
+                    pages: span.pages,
+                    position: span.first + first,
+                    token: before + first,
+                    tokens: self.tokens.min(span.tokens - first),
+                    cache_head,
+                    group: self.group,
+                    heads: self.shape.heads,
+                };
             }
-            scratch.vectors.clear();
-            scratch.vectors.resize(scratch.queries.len() * head, 0.0);
-            let first = self.sees_from(span.first + tokens.start) / PAGE;
-            let last = (span.first + tokens.end - 1) / PAGE;
-            for page in first..=last {
-                scratch.page(set, self.shape, span.pages.page(page), page, cache_head, queries);
-            }
-            for (query, vector) in scratch.queries.iter().zip(scratch.vectors.chunks_exact(head)) {
-                // SAFETY: a query's head and token belong to one part, and a part is done once.
-                let out = unsafe { out.slice(query.at, head) };
-                for (out, value) in out.iter_mut().zip(vector) {
-                    *out = value / query.sum;
-                }
-            }
-        });
-    }
-
-    fn sees_from(&self, position: usize) -> usize {
-        self.shape.window.map_or(0, |window| (position + 1).saturating_sub(window.max(1)))
-    }
-}
-
-impl Scratch {
-    /// Takes all queries through one page.
-    fn page(&mut self, set: Set, shape: &AttentionShape, page: &[u8], index: usize, cache_head: usize, queries: &[f32]) {
-        let head = shape.cache.head();
-        let rows = shape.cache.rows(set, page, cache_head, self.queries.len() > chains::MOST, &mut self.keys, &mut self.values);
-        self.scores.resize(chains::MOST, [0.0; PAGE]);
-        self.partial.resize(chains::MOST * head, 0.0);
-        let count = self.queries.len();
-        for start in (0..count).step_by(chains::MOST) {
-            let several = start..count.min(start + chains::MOST);
-            let width = several.len();
-            let mut seen = [(0, 0); chains::MOST];
-            for (seen, query) in seen.iter_mut().zip(&self.queries[several.clone()]) {
-                *seen = visible(shape, query.position, index);
-            }
-            let vectors: [&[f32]; chains::MOST] =
-                std::array::from_fn(|i| &queries[self.queries[start + i.min(width - 1)].at..][..head]);
-            chains::run(set, &rows.keys, 0..head, &vectors[..width], self.scores[..width].as_flattened_mut());
-            let mut sums = [(0.0, 0.0); chains::MOST];
-            for i in 0..width {
-                let (from, to) = seen[i];
-                if from < to {
-                    sums[i] = soften(set, &mut self.scores[i], from, to, shape.scale, shape.cap);
-                }
-            }
-            let weights: [&[f32]; chains::MOST] = std::array::from_fn(|i| self.scores[i].as_slice());
-            let mut i = 0;
-            while i < width {
-                // Queries that see the same slots go together.
-                let (from, to) = seen[i];
-                let end = (i..width).find(|j| seen[*j] != seen[i]).unwrap_or(width);
-                if from < to {
-                    chains::run(set, &rows.values, from..to, &weights[i..end], &mut self.partial[i * head..end * head]);
-                }
-                i = end;
-            }
-            for i in 0..width {
-                if seen[i].0 < seen[i].1 {
-                    let query = &mut self.queries[start + i];
-                    let vector = &mut self.vectors[(start + i) * head..][..head];
-                    let (largest, sum) = (query.largest, query.sum);
-                    (query.largest, query.sum) =
-                        join(set, largest, sum, vector, sums[i].0, sums[i].1, &self.partial[i * head..][..head]);
-                }
-            }
+            index -= parts;
+            before += span.tokens;
         }
+        unreachable!("there are as many tiles as were counted")
     }
-}
-
-/// The slots of page `index` that a query at `position` may see.
-fn visible(shape: &AttentionShape, position: usize, index: usize) -> (usize, usize) {
-    let from = shape.window.map_or(0, |window| (position + 1).saturating_sub(window.max(1)));
-    let start = index * PAGE;
-    (from.saturating_sub(start).min(PAGE), (position + 1).saturating_sub(start).min(PAGE))
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ mod pool;
 mod product;
 pub mod rope;
 mod sets;
+mod trial;
 pub mod vector;
 
 pub use activations::{Activations, Group};

@@ -4,14 +4,23 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod plain;
 
 use crate::{Activations, Group, Matrix, PANEL_ROWS, Pool, Set, panel::GROUP, pool::Parts, sets::Kind};
 
 /// Columns that the widest tile takes.
-const TILE: usize = 4;
-/// Bytes of weights that a thread takes at a time when there are few columns: enough to hide the taking.
-const GRAIN: usize = 32 * 1024;
+const TILE: usize = 8;
+/// Columns up to which weights are what a product waits for.
+const FEW: usize = 4;
+/// Bytes of weights that a thread takes at a time when there are few columns: enough to hide the taking, and not so much that others wait at the
+/// end. Between these, a matrix is cut into [`SHARES`] parts per thread.
+const GRAIN: std::ops::RangeInclusive<usize> = 16 * 1024..=256 * 1024;
+/// See [`GRAIN`].
+const SHARES: usize = 8;
 /// Columns gone through before the next panel, so that they stay in the second-level cache.
 const COLUMNS: usize = 64;
 /// Panels that a thread takes at a time when there are many columns.
@@ -44,7 +53,7 @@ pub fn multiply(pool: &Pool, set: Set, columns: &Activations, products: &mut [Pr
         std::array::from_fn(|_| {
             given.next().map(|product| {
                 let panels = product.matrix.panel_count();
-                let per_part = if count > TILE { PANELS } else { (GRAIN * panels / product.matrix.panels().len().max(1)).max(1) };
+                let per_part = if count > FEW { PANELS } else { few_columns(product.matrix, pool.threads()) };
                 Work { matrix: product.matrix, out: Parts::new(product.out), per_part, parts: panels.div_ceil(per_part) }
             })
         })
@@ -83,7 +92,7 @@ impl Work<'_> {
                 let bytes = self.matrix.panel(panel);
                 let mut column = first;
                 while column < last {
-                    let width = TILE.min(last - column);
+                    let width = width(set, last - column);
                     fill(set, self.matrix, bytes, columns, column, &mut tile[..width]);
                     for results in &tile[..width] {
                         let row = panel * PANEL_ROWS;
@@ -99,16 +108,38 @@ impl Work<'_> {
     }
 }
 
-/// The products of one panel with `tile.len()` (1 to 4) columns from `column` on.
+/// Panels that a thread takes at a time when there are few columns.
+fn few_columns(matrix: &Matrix, threads: usize) -> usize {
+    let (bytes, panels) = (matrix.panels().len().max(1), matrix.panel_count());
+    let grain = (bytes / (threads * SHARES)).clamp(*GRAIN.start(), *GRAIN.end());
+    (grain * panels / bytes).max(1)
+}
+
+/// Columns to take together where `left` are left: 8 where there are 32 vector registers, else up to 4.
+fn width(set: Set, left: usize) -> usize {
+    match set.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 if left >= TILE => TILE,
+        _ => left.min(FEW),
+    }
+}
+
+/// The products of one panel with `tile.len()` (1 to 4, or 8) columns from `column` on.
 fn fill(set: Set, matrix: &Matrix, panel: &[u8], columns: &Activations, column: usize, tile: &mut [[f32; PANEL_ROWS]]) {
     if matrix.format().is_float() {
         let inputs: [&[f32]; TILE] = std::array::from_fn(|i| columns.values(column + i.min(tile.len() - 1)));
         let inputs = &inputs[..tile.len()];
         match set.kind() {
             Kind::Scalar => plain::floats(matrix.format(), panel, inputs, tile),
-            // SAFETY: a `Set` of this kind exists only where its instructions do. The panel is one of this format, as deep as each column.
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { avx2::floats(matrix.format(), panel, inputs, tile) },
+            Kind::Avx2 | Kind::Avx512 => {
+                for (inputs, tile) in inputs.chunks(FEW).zip(tile.chunks_mut(FEW)) {
+                    // SAFETY: a `Set` of this kind exists only where its instructions do. The panel is one of this format, as deep as each column.
+                    unsafe { avx2::floats(matrix.format(), panel, inputs, tile) };
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => plain::floats(matrix.format(), panel, inputs, tile),
         }
     } else {
         let inputs: [&[Group]; TILE] = std::array::from_fn(|i| columns.groups(column + i.min(tile.len() - 1)));
@@ -119,6 +150,12 @@ fn fill(set: Set, matrix: &Matrix, panel: &[u8], columns: &Activations, column: 
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe { avx2::codes(matrix.format(), panel, inputs, tile) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => unsafe { avx512::codes(matrix.format(), panel, inputs, tile) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => unsafe { neon::codes(matrix.format(), panel, inputs, tile) },
         }
     }
 }

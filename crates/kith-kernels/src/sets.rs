@@ -14,12 +14,23 @@ pub(crate) enum Kind {
     /// AVX2, FMA and F16C, on x86-64.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// AVX-512 F, BW and VNNI for products, and [`Kind::Avx2`] for the rest.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// NEON with dot products, on 64-bit ARM.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Set {
-    /// The fastest set here; looked for at the first call.
+    /// The fastest set here whose products of a small trial have the bits of plain Rust; looked for at the first call.
     pub fn best() -> Self {
-        Self::available().last().copied().unwrap_or(Self(Kind::Scalar))
+        static BEST: OnceLock<Set> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let fastest =
+                Self::available().iter().rev().copied().find(|set| *set == Self::scalar() || crate::trial::agrees(*set));
+            fastest.unwrap_or(Self::scalar())
+        })
     }
 
     /// Plain Rust, everywhere.
@@ -35,17 +46,31 @@ impl Set {
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
                 sets.push(Self(Kind::Avx2));
+                if is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vnni")
+                {
+                    sets.push(Self(Kind::Avx512));
+                }
+            }
+            #[cfg(target_arch = "aarch64")]
+            if std::arch::is_aarch64_feature_detected!("dotprod") {
+                sets.push(Self(Kind::Neon));
             }
             sets
         })
     }
 
-    /// Its name, for reports: `scalar`, `avx2`.
+    /// Its name, for reports: `scalar`, `avx2`, `avx512-vnni`, `neon-dotprod`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::Avx512 => "avx512-vnni",
+            #[cfg(target_arch = "aarch64")]
+            Kind::Neon => "neon-dotprod",
         }
     }
 
@@ -69,8 +94,8 @@ macro_rules! per_set {
                 fn avx2($($arg: $ty),*) $(-> $ret)? {
                     $body($($arg),*)
                 }
-                if set.kind() == $crate::sets::Kind::Avx2 {
-                    // SAFETY: a `Set` of this kind exists only where AVX2, FMA and F16C were detected.
+                if set.kind() != $crate::sets::Kind::Scalar {
+                    // SAFETY: on x86-64, a `Set` of any other kind exists only where AVX2, FMA and F16C were detected.
                     return unsafe { avx2($($arg),*) };
                 }
             }

@@ -45,9 +45,11 @@ pub(super) fn run(set: Set, rows: &Rows<'_>, range: Range<usize>, factors: &[&[f
     assert!(range.end <= rows.count() && factors.iter().all(|factors| range.end <= factors.len()), "rows and factors");
     match set.kind() {
         Kind::Scalar => plain(rows, range, factors, out),
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => plain(rows, range, factors, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where its instructions do; ranges and lengths were checked above.
-        Kind::Avx2 => unsafe { avx2::run(rows, range, factors, out) },
+        Kind::Avx2 | Kind::Avx512 => unsafe { avx2::run(rows, range, factors, out) },
     }
 }
 

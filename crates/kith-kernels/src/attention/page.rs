@@ -158,23 +158,46 @@ pub(super) struct KeysAndValues<'a> {
     pub values: Rows<'a>,
 }
 
+/// The next scales as numbers.
+#[inline(always)]
+fn scales_of<const N: usize>(bytes: &[u8], at: usize) -> [f32; N] {
+    let mut scales = [0.0; N];
+    for (scale, bytes) in scales.iter_mut().zip(bytes[4 * at..].as_chunks().0) {
+        *scale = f32::from_le_bytes(*bytes);
+    }
+    scales
+}
+
 #[inline(always)]
 fn scale_turned_body(codes: &[u8], scales: &[u8], keys: &mut [f32]) {
-    for (i, (codes, keys)) in codes.as_chunks::<PAGE>().0.iter().zip(keys.as_chunks_mut::<PAGE>().0).enumerate() {
-        let scales = &scales[i / SHARING * 4 * PAGE..].as_chunks::<4>().0[..PAGE];
-        for ((key, code), scale) in keys.iter_mut().zip(codes).zip(scales) {
-            *key = f32::from(*code as i8) * f32::from_le_bytes(*scale);
+    let rows = codes.as_chunks::<PAGE>().0.chunks(SHARING).zip(keys.as_chunks_mut::<PAGE>().0.chunks_mut(SHARING));
+    for (block, (codes, keys)) in rows.enumerate() {
+        let scales = scales_of::<PAGE>(scales, block * PAGE);
+        for (codes, keys) in codes.iter().zip(keys) {
+            for i in 0..PAGE {
+                keys[i] = f32::from(codes[i] as i8) * scales[i];
+            }
         }
     }
 }
 
 #[inline(always)]
 fn scale_rows_body(codes: &[u8], scales: &[u8], values: &mut [f32], head: usize) {
-    let mut scales = scales.as_chunks::<4>().0.iter();
+    let mut at = 0;
     for (codes, values) in codes.chunks_exact(head).zip(values.chunks_exact_mut(head)) {
-        for ((codes, values), scale) in codes.chunks(SHARING).zip(values.chunks_mut(SHARING)).zip(scales.by_ref()) {
-            let scale = f32::from_le_bytes(*scale);
-            for (value, code) in values.iter_mut().zip(codes) {
+        let (whole_codes, rest_codes) = codes.as_chunks::<SHARING>();
+        let (whole_values, rest_values) = values.as_chunks_mut::<SHARING>();
+        for (codes, values) in whole_codes.iter().zip(whole_values) {
+            let [scale] = scales_of::<1>(scales, at);
+            at += 1;
+            for i in 0..SHARING {
+                values[i] = f32::from(codes[i] as i8) * scale;
+            }
+        }
+        if !rest_codes.is_empty() {
+            let [scale] = scales_of::<1>(scales, at);
+            at += 1;
+            for (value, code) in rest_values.iter_mut().zip(rest_codes) {
                 *value = f32::from(*code as i8) * scale;
             }
         }
@@ -190,15 +213,18 @@ per_set! {
 
 /// Halves as f32; both have as many.
 fn widen(set: Set, from: &[u8], to: &mut [f32]) {
-    match set.kind() {
-        Kind::Scalar => {
-            for (to, from) in to.iter_mut().zip(from.as_chunks().0) {
-                *to = from_f16(u16::from_le_bytes(*from));
-            }
+    let plain = |to: &mut [f32]| {
+        for (to, from) in to.iter_mut().zip(from.as_chunks().0) {
+            *to = from_f16(u16::from_le_bytes(*from));
         }
+    };
+    match set.kind() {
+        Kind::Scalar => plain(to),
+        #[cfg(target_arch = "aarch64")]
+        Kind::Neon => plain(to),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where F16C does.
-        Kind::Avx2 => unsafe { widen_avx2(from, to) },
+        Kind::Avx2 | Kind::Avx512 => unsafe { widen_avx2(from, to) },
     }
 }
 

@@ -118,6 +118,28 @@ fn chunks_threads_and_sets_do_not_change_a_bit() {
 }
 
 #[test]
+fn one_token_far_along_is_the_same_on_any_number_of_threads() {
+    for stored in [Stored::Half, Stored::Byte] {
+        for window in [None, Some(500)] {
+            let mut case = case(stored, 4, 2, 16, 1100);
+            case.shape.window = window;
+            let token = 4 * 16;
+            let first = case.tokens - 3;
+            let run = |threads: usize, set: Set| {
+                let mut out = vec![0.0; 3 * token];
+                let span = Span { first, tokens: 3, pages: &case.pages };
+                attend(&Pool::new(threads), set, &case.shape, &[span], &case.queries[first * token..], &mut out);
+                out.iter().map(|value| value.to_bits()).collect::<Vec<_>>()
+            };
+            let truth = run(1, Set::scalar());
+            for threads in 1..=8 {
+                assert!(run(threads, Set::best()) == truth, "{stored:?} {window:?}, {threads} threads");
+            }
+        }
+    }
+}
+
+#[test]
 fn sequences_in_one_batch_are_as_each_alone() {
     let cases: Vec<_> = [5, 64, 65, 130].map(|tokens| case(Stored::Half, 6, 3, 32, tokens)).into();
     let token = 6 * 32;

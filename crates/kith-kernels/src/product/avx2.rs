@@ -5,7 +5,7 @@
 
 mod codes;
 mod floats;
-mod forms;
+pub(super) mod forms;
 
 use crate::{Format, Group, PANEL_ROWS};
 use forms::{K2, K3, K4, K5, K6, Simple};

@@ -2,10 +2,15 @@
 
 use super::forms::{Codes, cell};
 use crate::{Group, PANEL_ROWS};
-use std::arch::x86_64::*;
+use std::arch::{asm, x86_64::*};
 
-/// One panel with 1 to 4 columns: one and two columns take both halves of the panel at once, so that it is read from memory in one
-/// go; more take one half after the other, so that all sums stay in registers.
+/// Bytes ahead of the reading that are asked for when one or two columns wait for memory.
+const AHEAD: usize = 1536;
+
+/// Per column, a value for either half of a panel.
+type Halves<const C: usize> = [[__m256i; 2]; C];
+
+/// One panel with 1 to 4 columns.
 ///
 /// # Safety
 /// As [`super::codes`], for this form.
@@ -13,73 +18,68 @@ pub(super) unsafe fn tile<F: Codes>(panel: &[u8], inputs: &[&[Group]], tile: &mu
     // SAFETY: the caller's promise; there are as many columns as the number says.
     unsafe {
         match inputs.len() {
-            1 => rows::<F, 2, 1>(panel, inputs, tile, 0),
-            2 => rows::<F, 2, 2>(panel, inputs, tile, 0),
-            3 => {
-                rows::<F, 1, 3>(panel, inputs, tile, 0);
-                rows::<F, 1, 3>(panel, inputs, tile, 1);
-            }
-            _ => {
-                rows::<F, 1, 4>(panel, inputs, tile, 0);
-                rows::<F, 1, 4>(panel, inputs, tile, 1);
-            }
+            1 => rows::<F, 1>(panel, inputs, tile),
+            2 => rows::<F, 2>(panel, inputs, tile),
+            3 => rows::<F, 3>(panel, inputs, tile),
+            _ => rows::<F, 4>(panel, inputs, tile),
         }
     }
 }
 
-/// H times 8 rows, from half `first` on, with C columns.
+/// 16 rows with C columns.
 ///
 /// # Safety
-/// As [`super::codes`], with C columns; `first + H` is at most 2.
+/// As [`super::codes`], with C columns.
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn rows<F: Codes, const H: usize, const C: usize>(
-    panel: &[u8],
-    inputs: &[&[Group]],
-    tile: &mut [[f32; PANEL_ROWS]],
-    first: usize,
-) {
+unsafe fn rows<F: Codes, const C: usize>(panel: &[u8], inputs: &[&[Group]], tile: &mut [[f32; PANEL_ROWS]]) {
     let count = inputs[0].len();
     let group_bytes = F::CODES + F::SCALES;
     debug_assert_eq!(panel.len(), count * group_bytes + count / 8 * F::HEAD);
     let columns: [*const Group; C] = std::array::from_fn(|c| inputs[c].as_ptr());
-    let mut sums = [[_mm256_setzero_ps(); C]; H];
+    let mut sums = [[_mm256_setzero_ps(); 2]; C];
     let mut at = panel.as_ptr();
     let mut head = at;
     for index in 0..count {
-        // SAFETY: the panel has `count` groups, a head before every eight, the columns as many.
+        // SAFETY: the panel has `count` groups, a head before every eight, the columns as many. A prefetch may point anywhere.
         unsafe {
             if F::HEAD > 0 && index % 8 == 0 {
                 head = at;
                 at = at.add(F::HEAD);
             }
+            if C <= 2 {
+                for line in 0..group_bytes.div_ceil(64) {
+                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64 * line).cast());
+                }
+            }
             let groups: [*const Group; C] = std::array::from_fn(|c| columns[c].add(index));
-            for h in 0..H {
-                let half = first + h;
-                let scales = F::scales(head, at.add(F::CODES), half);
-                let wholes = if F::BY_SIXTEEN {
-                    scaled::<F, C>(at.add(32 * half), groups, scales.pairs, scales.both)
-                } else {
-                    plain::<F, C>(at.add(32 * half), groups)
-                };
-                for c in 0..C {
-                    let scale = _mm256_set1_ps((*groups[c]).scale);
-                    let mut sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(wholes[c]), _mm256_mul_ps(scales.d, scale), sums[h][c]);
+            let scales = [F::scales(head, at.add(F::CODES), 0), F::scales(head, at.add(F::CODES), 1)];
+            let wholes = if F::BY_SIXTEEN {
+                scaled::<F, C>(at, groups, [scales[0].pairs, scales[1].pairs], [scales[0].both, scales[1].both])
+            } else {
+                plain::<F, C>(at, groups)
+            };
+            for c in 0..C {
+                let scale = _mm256_set1_ps((*groups[c]).scale);
+                for h in 0..2 {
+                    let mut sum = sums[c][h];
+                    sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(wholes[c][h]), _mm256_mul_ps(scales[h].d, scale), sum);
                     if F::MINIMA && F::BY_SIXTEEN {
-                        let minima = _mm256_madd_epi16(scales.minima, halves(groups[c]));
-                        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(minima), _mm256_mul_ps(scales.m, scale), sum);
+                        let minima = _mm256_madd_epi16(scales[h].minima, halves(groups[c]));
+                        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(minima), _mm256_mul_ps(scales[h].m, scale), sum);
                     } else if F::MINIMA {
-                        sum = _mm256_fmadd_ps(scales.m, _mm256_set1_ps((*groups[c]).scaled_sum), sum);
+                        sum = _mm256_fmadd_ps(scales[h].m, _mm256_set1_ps((*groups[c]).scaled_sum), sum);
                     }
-                    sums[h][c] = sum;
+                    sums[c][h] = sum;
                 }
             }
             at = at.add(group_bytes);
         }
     }
-    for h in 0..H {
-        for c in 0..C {
-            // SAFETY: a tile's column has 16 values.
-            unsafe { _mm256_storeu_ps(tile[c].as_mut_ptr().add(8 * (first + h)), sums[h][c]) };
+    for (sums, results) in sums.iter().zip(tile) {
+        // SAFETY: a tile's column has 16 values.
+        unsafe {
+            _mm256_storeu_ps(results.as_mut_ptr(), sums[0]);
+            _mm256_storeu_ps(results.as_mut_ptr().add(8), sums[1]);
         }
     }
 }
@@ -94,20 +94,31 @@ unsafe fn halves(group: *const Group) -> __m256i {
     unsafe { _mm256_set1_epi32((&raw const (*group).halves).cast::<i32>().read_unaligned()) }
 }
 
-/// Cell T of 8 rows times the same cell of each column: pairs of products in 16 bits, set or added.
+/// Keeps a value in a register at this point. Without it the compiler, free to reorder integer sums, goes through the cells column by column, for
+/// which there are too few registers.
+macro_rules! hold {
+    ($value:expr) => {
+        // SAFETY: an empty instruction.
+        asm!("/* {0} */", inout(ymm_reg) $value, options(nomem, nostack, preserves_flags))
+    };
+}
+
+/// Cell T of 16 rows times the same cell of each column: pairs of products in 16 bits, set or added.
 macro_rules! cells {
     ($form:ty, $at:expr, $groups:expr, $sums:expr, [$($t:literal)+]) => {
         let mut fresh = true;
         $(
-            let weights = cell_of::<$form, $t>($at);
-            for (sum, group) in $sums.iter_mut().zip($groups) {
+            let weights = [cell_of::<$form, $t>($at), cell_of::<$form, $t>($at.add(32))];
+            for (sums, group) in $sums.iter_mut().zip($groups) {
                 let values = _mm256_set1_epi32((*group).codes.as_ptr().add(4 * $t).cast::<i32>().read_unaligned());
-                let products = if <$form>::BITS == 8 {
-                    _mm256_maddubs_epi16(_mm256_abs_epi8(weights), _mm256_sign_epi8(values, weights))
-                } else {
-                    _mm256_maddubs_epi16(weights, values)
-                };
-                *sum = if fresh { products } else { _mm256_add_epi16(*sum, products) };
+                for h in 0..2 {
+                    let products = _mm256_maddubs_epi16(weights[h], values);
+                    sums[h] = if fresh { products } else { _mm256_add_epi16(sums[h], products) };
+                }
+            }
+            for sums in $sums.iter_mut() {
+                hold!(sums[0]);
+                hold!(sums[1]);
             }
             fresh = false;
         )+
@@ -134,43 +145,70 @@ unsafe fn cell_of<F: Codes, const T: usize>(at: *const u8) -> __m256i {
     }
 }
 
+/// Cell T of signed bytes: pairs of products are widened at once, since no two pairs fit 16 bits.
+///
+/// # Safety
+/// AVX2 is here; `at` is as for [`cell`]; the groups may be read.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn bytes<F: Codes, const C: usize, const T: usize>(
+    at: *const u8,
+    groups: [*const Group; C],
+    wholes: &mut Halves<C>,
+    ones: __m256i,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let weights = [cell_of::<F, T>(at), cell_of::<F, T>(at.add(32))];
+        let sizes = weights.map(|weights| _mm256_abs_epi8(weights));
+        for (sums, group) in wholes.iter_mut().zip(groups) {
+            let values = _mm256_set1_epi32((*group).codes.as_ptr().add(4 * T).cast::<i32>().read_unaligned());
+            for h in 0..2 {
+                let products = _mm256_maddubs_epi16(sizes[h], _mm256_sign_epi8(values, weights[h]));
+                sums[h] = _mm256_add_epi32(sums[h], _mm256_madd_epi16(products, ones));
+                hold!(sums[h]);
+            }
+        }
+    }
+}
+
 /// Integer sums of a group, less the offset times the sum of the activations.
 ///
 /// # Safety
 /// AVX2 is here; `at` is as for [`cell`]; the groups may be read.
-#[inline(always)]
-unsafe fn plain<F: Codes, const C: usize>(at: *const u8, groups: [*const Group; C]) -> [__m256i; C] {
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+unsafe fn plain<F: Codes, const C: usize>(at: *const u8, groups: [*const Group; C]) -> Halves<C> {
     // SAFETY: the caller's promise.
     unsafe {
         let ones = _mm256_set1_epi16(1);
-        let zero = _mm256_setzero_si256();
-        let mut pairs = [zero; C];
-        let mut wholes = [zero; C];
+        let mut pairs = [[_mm256_setzero_si256(); 2]; C];
+        let mut wholes = pairs;
         macro_rules! widen {
-            () => {
+            ($first:literal) => {
                 for c in 0..C {
-                    wholes[c] = _mm256_add_epi32(wholes[c], _mm256_madd_epi16(pairs[c], ones));
+                    for h in 0..2 {
+                        let sum = _mm256_madd_epi16(pairs[c][h], ones);
+                        wholes[c][h] = if $first { sum } else { _mm256_add_epi32(wholes[c][h], sum) };
+                    }
                 }
             };
         }
         match F::BITS {
             4 => {
                 cells!(F, at, groups, pairs, [0 4 1 5 2 6 3 7]);
-                widen!();
+                widen!(true);
             }
             5 => {
                 cells!(F, at, groups, pairs, [0 4 1 5]);
-                widen!();
+                widen!(true);
                 cells!(F, at, groups, pairs, [2 6 3 7]);
-                widen!();
+                widen!(false);
             }
             _ => {
                 macro_rules! each {
                     ($($t:literal)+) => {
-                        $(
-                            cells!(F, at, groups, pairs, [$t]);
-                            widen!();
-                        )+
+                        $(bytes::<F, C, $t>(at, groups, &mut wholes, ones);)+
                     };
                 }
                 each!(0 1 2 3 4 5 6 7);
@@ -178,34 +216,38 @@ unsafe fn plain<F: Codes, const C: usize>(at: *const u8, groups: [*const Group; 
         }
         if F::OFFSET > 0 {
             for c in 0..C {
-                let sum = _mm256_set1_epi32((*groups[c]).sum);
-                wholes[c] = _mm256_sub_epi32(wholes[c], _mm256_sll_epi32(sum, _mm_cvtsi32_si128(F::OFFSET)));
+                let offset = _mm256_sll_epi32(_mm256_set1_epi32((*groups[c]).sum), _mm_cvtsi32_si128(F::OFFSET));
+                for h in 0..2 {
+                    wholes[c][h] = _mm256_sub_epi32(wholes[c][h], offset);
+                }
             }
         }
         wholes
     }
 }
 
-/// Integer sums of a group, each half times its scale.
+/// Integer sums of a group, each half of its depth times its scale.
 ///
 /// # Safety
 /// AVX2 is here; `at` is as for [`cell`]; the groups may be read.
-#[inline(always)]
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn scaled<F: Codes, const C: usize>(
     at: *const u8,
     groups: [*const Group; C],
-    scales: [__m256i; 2],
-    both: __m256i,
-) -> [__m256i; C] {
+    scales: [[__m256i; 2]; 2],
+    both: [__m256i; 2],
+) -> Halves<C> {
     // SAFETY: the caller's promise.
     unsafe {
-        let zero = _mm256_setzero_si256();
-        let mut pairs = [zero; C];
-        let mut wholes = [zero; C];
+        let mut pairs = [[_mm256_setzero_si256(); 2]; C];
+        let mut wholes = pairs;
         macro_rules! widen {
-            ($half:literal) => {
+            ($part:literal) => {
                 for c in 0..C {
-                    wholes[c] = _mm256_add_epi32(wholes[c], _mm256_madd_epi16(pairs[c], scales[$half]));
+                    for h in 0..2 {
+                        wholes[c][h] = _mm256_add_epi32(wholes[c][h], _mm256_madd_epi16(pairs[c][h], scales[h][$part]));
+                    }
                 }
             };
         }
@@ -227,8 +269,10 @@ unsafe fn scaled<F: Codes, const C: usize>(
         }
         if F::OFFSET > 0 {
             for c in 0..C {
-                let sum = _mm256_madd_epi16(both, halves(groups[c]));
-                wholes[c] = _mm256_sub_epi32(wholes[c], _mm256_sll_epi32(sum, _mm_cvtsi32_si128(F::OFFSET)));
+                for h in 0..2 {
+                    let sum = _mm256_madd_epi16(both[h], halves(groups[c]));
+                    wholes[c][h] = _mm256_sub_epi32(wholes[c][h], _mm256_sll_epi32(sum, _mm_cvtsi32_si128(F::OFFSET)));
+                }
             }
         }
         wholes

@@ -3,7 +3,7 @@
 use std::arch::x86_64::*;
 
 /// Scales and minima of 8 rows for one group of 32.
-pub(super) struct Scales {
+pub(in crate::product) struct Scales {
     /// Multiplies the integer sum (for forms with scales per 16: their common factor).
     pub d: __m256,
     /// Multiplies the scaled sum of the codes, or -(the scaled integer sum of minima).
@@ -17,7 +17,7 @@ pub(super) struct Scales {
 }
 
 /// A form of panels.
-pub(super) trait Codes {
+pub(in crate::product) trait Codes {
     /// Bits of a code; 8 means signed.
     const BITS: usize;
     /// The power of two that is subtracted from a code, 0 for none.
@@ -41,7 +41,7 @@ pub(super) trait Codes {
 }
 
 /// Blocks of 32 with a half for the scale and, with minima, one for the minimum.
-pub(super) struct Simple<const BITS: usize, const OFFSET: i32, const MINIMA: bool>;
+pub(in crate::product) struct Simple<const BITS: usize, const OFFSET: i32, const MINIMA: bool>;
 
 impl<const BITS: usize, const OFFSET: i32, const MINIMA: bool> Codes for Simple<BITS, OFFSET, MINIMA> {
     const BITS: usize = BITS;
@@ -120,7 +120,7 @@ unsafe fn by_sixteen<const MINIMA: bool>(head: *const u8, scales: *const u8, hal
 macro_rules! k_quant {
     ($(#[$meta:meta])* $name:ident, $bits:literal, $offset:literal, $minima:literal, $by_sixteen:literal, $head:literal, $scales:literal, $read:path) => {
         $(#[$meta])*
-        pub(super) struct $name;
+        pub(in crate::product) struct $name;
 
         impl Codes for $name {
             const BITS: usize = $bits;
