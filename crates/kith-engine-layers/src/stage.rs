@@ -236,6 +236,11 @@ impl Stage {
         &self.file
     }
 
+    /// The model's sizes.
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
     /// Lets it work with other instructions, for tests.
     #[cfg(test)]
     pub(crate) fn with_set(mut self, set: Set) -> Self {

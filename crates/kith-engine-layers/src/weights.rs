@@ -236,3 +236,21 @@ fn known(name: &str, tensor: &Tensor) -> Result<Format, EngineError> {
 fn refused(reason: String) -> EngineError {
     EngineError::UnsupportedModel(reason)
 }
+
+/// Bytes that the weights of a whole model take once they are laid out for the kernels.
+pub(crate) fn bytes(file: &Gguf, shape: &Shape) -> Result<u64, EngineError> {
+    let mut bytes = 0u64;
+    for (name, tensor) in file.tensors() {
+        // The embedding stays in the file, unless it is the output's matrix too.
+        let embedding = name == "token_embd.weight" && file.tensors().contains_key("output.weight");
+        if embedding {
+            continue;
+        }
+        let experts = shape.experts.map_or(1, |experts| experts.count).min(tensor.shape[2].max(1));
+        let rows = tensor.rows() / experts.max(1);
+        let one = Matrix::bytes_needed(known(name, tensor)?, rows, tensor.shape[0])
+            .map_err(|error| refused(format!("the tensor {name:?} cannot be used: {error}")))?;
+        bytes = bytes.saturating_add((one as u64).saturating_mul(experts as u64));
+    }
+    Ok(bytes)
+}
