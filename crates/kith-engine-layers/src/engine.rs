@@ -212,3 +212,6 @@ fn assemble(spec: &ModelSpec, threads: usize) -> Result<(Stage, Arc<Vocabulary>,
     let footprint = Footprint::new(stage.file(), stage.shape(), spec)?;
     Ok((stage, Arc::new(vocabulary), footprint))
 }
+
+#[cfg(test)]
+mod tests;

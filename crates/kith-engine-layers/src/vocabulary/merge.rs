@@ -23,7 +23,7 @@ const NONE: usize = usize::MAX;
 /// Merges neighbours, those with the lowest rank first and of equals the leftmost. `join` gives the rank and the id of what two make.
 fn merge<R: Ord + Copy>(symbols: &mut [Symbol], join: impl Fn(&Symbol, &Symbol) -> Option<(R, u32)>) {
     let mut waiting = BinaryHeap::new();
-    let mut look = |symbols: &[Symbol], left: usize, right: usize, waiting: &mut BinaryHeap<_>| {
+    let look = |symbols: &[Symbol], left: usize, right: usize, waiting: &mut BinaryHeap<_>| {
         if left == NONE || right == NONE {
             return;
         }
