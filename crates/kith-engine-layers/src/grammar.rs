@@ -53,9 +53,7 @@ fn factory(vocabulary: &Vocabulary) -> Result<ParserFactory, EngineError> {
     let words: Vec<Vec<u8>> = (0..count)
         .map(|id| match vocabulary.kind(id) {
             // A marked name: no text of a grammar can reach it.
-            Some(Kind::Control | Kind::Unused) | None => {
-                [&[TokTrie::SPECIAL_TOKEN_MARKER], vocabulary.bytes(id)].concat()
-            }
+            Some(Kind::Control | Kind::Unused) | None => [&[TokTrie::SPECIAL_TOKEN_MARKER], vocabulary.bytes(id)].concat(),
             Some(_) => vocabulary.bytes(id).to_vec(),
         })
         .collect();

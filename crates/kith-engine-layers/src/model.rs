@@ -68,7 +68,9 @@ impl LayersModel {
         /// Bytes of a text that is cut at once.
         const SHORT: usize = 4096;
         match input {
-            Input::Text { images, .. } if !images.is_empty() => Err(EngineError::Unsupported("the model does not see images".into())),
+            Input::Text { images, .. } if !images.is_empty() => {
+                Err(EngineError::Unsupported("the model does not see images".into()))
+            }
             Input::Text { text, add_special, .. } if text.len() <= SHORT => Ok(self.vocabulary.ids(&text, add_special)),
             Input::Text { text, add_special, .. } => {
                 let vocabulary = Arc::clone(&self.vocabulary);

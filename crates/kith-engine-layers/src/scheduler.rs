@@ -232,7 +232,11 @@ impl Scheduler {
 
 impl Running {
     /// Chooses tokens as long as they are those that were guessed; how the answer ended, if it did.
-    fn write<'a>(&mut self, guess: &[u32], logits: &mut impl Iterator<Item = &'a mut [f32]>) -> Option<Result<Follows, EngineError>> {
+    fn write<'a>(
+        &mut self,
+        guess: &[u32],
+        logits: &mut impl Iterator<Item = &'a mut [f32]>,
+    ) -> Option<Result<Follows, EngineError>> {
         for expected in guess.iter().map(Some).chain([None]) {
             match self.answer.step(logits.next()?) {
                 Ok(Follows::Token(id)) if Some(&id) == expected => {}

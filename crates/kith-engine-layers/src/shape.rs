@@ -63,7 +63,8 @@ impl Shape {
     /// Reads them. [`EngineError::UnsupportedModel`] says what is missing, impossible or not known here.
     pub(crate) fn read(file: &Gguf) -> Result<Self, EngineError> {
         let architecture = file.text("general.architecture").ok_or_else(|| missing("general.architecture"))?;
-        let family = family(&architecture).ok_or_else(|| refused(format!("models of the kind {architecture:?} are not known")))?;
+        let family =
+            family(&architecture).ok_or_else(|| refused(format!("models of the kind {architecture:?} are not known")))?;
         let fields = Fields { file, family };
         let needed = |name: &str, most: u64| fields.size(name, most)?.ok_or_else(|| missing(name));
         let layers = needed("block_count", MOST_LAYERS)?;

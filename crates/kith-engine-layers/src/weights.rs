@@ -112,7 +112,8 @@ impl<'a> Loader<'a> {
                 }
             }
         });
-        strange.map_or(Ok(()), |name| Err(refused(format!("the tensor {name:?} is not known in {} models", self.shape.family.name))))
+        strange
+            .map_or(Ok(()), |name| Err(refused(format!("the tensor {name:?} is not known in {} models", self.shape.family.name))))
     }
 
     fn heads(&self, name: &dyn Fn(&str) -> String) -> Result<Heads, EngineError> {

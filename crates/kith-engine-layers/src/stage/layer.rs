@@ -12,8 +12,7 @@ use crate::{
 use kith_kernels::{
     Activations, Pool, Product, Set,
     attention::{AttentionShape, Span, attend},
-    multiply,
-    vector,
+    multiply, vector,
 };
 
 /// Which experts work on which tokens of a step, and what they make of them.
@@ -134,8 +133,7 @@ impl Stage {
         };
         let pages: Vec<_> = nexts.iter().map(|next| next.track.layer(&self.cache, number)).collect();
         let spans = nexts.iter().zip(&pages);
-        let spans: Vec<_> =
-            spans.map(|(next, pages)| Span { first: next.track.len(), tokens: next.tokens, pages }).collect();
+        let spans: Vec<_> = spans.map(|(next, pages)| Span { first: next.track.len(), tokens: next.tokens, pages }).collect();
         let attended = sized(&mut self.buffers.attended, self.buffers.queries.len());
         attend(&self.pool, self.set, &shape, &spans, &self.buffers.queries, attended);
     }
@@ -164,7 +162,9 @@ impl Stage {
 
     /// Lets each expert work on the tokens that chose it; a token's answers are added in the order of its choices.
     fn experts(&mut self, number: usize, tokens: usize) {
-        let (Forward::Experts(router, experts), Some(counts)) = (&self.layers[number].forward, self.shape.experts) else { return };
+        let (Forward::Experts(router, experts), Some(counts)) = (&self.layers[number].forward, self.shape.experts) else {
+            return;
+        };
         let (width, set, used) = (self.shape.width, self.set, counts.used);
         let chosen = &mut self.buffers.experts;
         let normed = &self.buffers.normed;
@@ -254,8 +254,7 @@ impl Feed<'_> {
         let (set, rows) = (self.set, inner.gate.rows());
         let length = self.activations.count() * rows;
         let (gate, up) = (sized(self.buffers.0, length), sized(self.buffers.1, length));
-        let mut products =
-            [Product { matrix: &inner.gate, out: &mut *gate }, Product { matrix: &inner.up, out: &mut *up }];
+        let mut products = [Product { matrix: &inner.gate, out: &mut *gate }, Product { matrix: &inner.up, out: &mut *up }];
         multiply(self.pool, set, self.activations, &mut products);
         let open = |gate: &mut [f32], up: &[f32]| match self.gate {
             Gate::Silu => vector::swiglu(set, gate, up),

@@ -126,8 +126,7 @@ fn the_bits_do_not_depend_on_how_the_layers_are_cut() {
                 embedding: edge[0] == 0,
                 head: edge[1] == LAYERS,
             });
-            let mut row: Vec<(Stage, Track)> =
-                windows.map(|window| (stage(&made, Some(window), 2), Track::new())).collect();
+            let mut row: Vec<(Stage, Track)> = windows.map(|window| (stage(&made, Some(window), 2), Track::new())).collect();
             let mut logits = Vec::new();
             for chunk in tokens.chunks(61) {
                 let mut states = Vec::new();

@@ -17,6 +17,8 @@ struct Symbol {
     after: usize,
 }
 
+/// The id of text that is no token.
+const NO_TOKEN: u32 = u32::MAX;
 /// No neighbour.
 const NONE: usize = usize::MAX;
 
@@ -65,7 +67,7 @@ fn row(each: impl Iterator<Item = (usize, usize, u32)>) -> Vec<Symbol> {
 
 /// The byte pairs of GPT-2's kind.
 pub(super) struct BytePairs {
-    /// The token of every byte.
+    /// The token of every byte, or [`NO_TOKEN`]: some vocabularies lack bytes that no text holds.
     bytes: [u32; 256],
     /// Rank and result of every pair that is merged.
     pairs: HashMap<(u32, u32), (u32, u32)>,
@@ -75,21 +77,11 @@ pub(super) struct BytePairs {
 
 impl BytePairs {
     /// From the tokens' names, the merges as written in the file, and the tokens' bytes.
-    pub(super) fn new(
-        tokens: &[String],
-        merges: &[String],
-        bytes: &[Box<[u8]>],
-        whole_words: bool,
-    ) -> Result<Self, EngineError> {
+    pub(super) fn new(tokens: &[String], merges: &[String], bytes: &[Box<[u8]>], whole_words: bool) -> Result<Self, EngineError> {
         let refused = |what: String| EngineError::UnsupportedModel(what);
         let names: HashMap<&str, u32> = tokens.iter().map(String::as_str).zip(0u32..).collect();
-        let mut letters = [0; 256];
-        for (id, letter) in letters.iter_mut().zip(super::byte_letters()) {
-            let mut name = [0; 4];
-            *id = *names
-                .get(&*letter.encode_utf8(&mut name))
-                .ok_or_else(|| refused(format!("the vocabulary has no token for the letter {letter:?}")))?;
-        }
+        let letters = super::byte_letters();
+        let letters = letters.map(|letter| names.get(&*letter.encode_utf8(&mut [0; 4])).copied().unwrap_or(NO_TOKEN));
         let mut joined = String::new();
         let mut pairs = HashMap::with_capacity(merges.len());
         for (rank, pair) in (0u32..).zip(merges) {
@@ -105,7 +97,7 @@ impl BytePairs {
         Ok(Self { bytes: letters, pairs, whole })
     }
 
-    /// Adds the tokens of a piece of text.
+    /// Adds the tokens of a piece of text. Bytes without a token are left out, as the tokenizers that such vocabularies were made for do.
     pub(super) fn merge(&self, piece: &[u8], ids: &mut Vec<u32>) {
         if let Some(id) = self.whole.get(piece) {
             ids.push(*id);
@@ -113,7 +105,8 @@ impl BytePairs {
         }
         let mut symbols = row(piece.iter().enumerate().map(|(at, byte)| (at, at + 1, self.bytes[usize::from(*byte)])));
         merge(&mut symbols, |left, right| self.pairs.get(&(left.id, right.id)).copied());
-        ids.extend(symbols.iter().filter(|symbol| symbol.start < symbol.end).map(|symbol| symbol.id));
+        let left = symbols.iter().filter(|symbol| symbol.start < symbol.end && symbol.id != NO_TOKEN);
+        ids.extend(left.map(|symbol| symbol.id));
     }
 }
 
@@ -144,9 +137,6 @@ impl Ord for Score {
         self.0.total_cmp(&other.0)
     }
 }
-
-/// The id of text that is no token.
-const NO_TOKEN: u32 = u32::MAX;
 
 impl Pieces {
     pub(super) fn new(tokens: &[String], kinds: &[Kind], scores: &[f32], unknown: Option<u32>) -> Self {

@@ -105,5 +105,9 @@ fn kept(found: &str, after: &str, space: Space) -> usize {
     };
     let before_word = after.chars().next().is_some_and(|next| !next.is_whitespace());
     let several = found.len() > last.len_utf8();
-    if lends && before_word && several && found.chars().all(char::is_whitespace) { found.len() - last.len_utf8() } else { found.len() }
+    if lends && before_word && several && found.chars().all(char::is_whitespace) {
+        found.len() - last.len_utf8()
+    } else {
+        found.len()
+    }
 }

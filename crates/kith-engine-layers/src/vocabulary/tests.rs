@@ -108,7 +108,6 @@ fn a_vocabulary_that_is_not_understood_is_refused() {
     for strange in [
         TokenizerFields { model: "bert".into(), ..byte_pairs() },
         TokenizerFields { pre: Some("unheard of".into()), ..byte_pairs() },
-        TokenizerFields { tokens: vec!["a".into()], ..byte_pairs() },
         TokenizerFields { merges: vec!["ab".into()], ..byte_pairs() },
         TokenizerFields::default(),
     ] {
