@@ -1,4 +1,5 @@
-//! Reads a prompt and writes an answer with the bare stage, and tells how fast: `speed MODEL [PROMPT [ANSWER [THREADS]]]`.
+//! Reads a prompt and writes an answer with the bare stage, and tells how fast: `speed MODEL [PROMPT [ANSWER [THREADS [PANELS]]]]`,
+//! `PANELS` being a folder for weights as the kernels want them.
 
 #![allow(clippy::print_stdout, reason = "what an example is for")]
 
@@ -10,9 +11,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = PathBuf::from(arguments.next().ok_or("which model?")?);
     let mut number = |usual: usize| arguments.next().map_or(Ok(usual), |text| text.parse());
     let (prompt, answer, threads) = (number(512)?, number(128)?, number(2)?);
+    let panels = arguments.next().map(PathBuf::from);
     let start = Instant::now();
-    let mut stage = Stage::load(&path, &StageOptions { window: None, context: None, threads })?;
+    let mut stage = Stage::load(&path, &StageOptions { window: None, context: None, threads, panels })?;
     println!("loaded in {:?}", start.elapsed());
+    stage.keep_panels()?;
     let (mut prefill, mut decode): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
     for _ in 0..5 {
         let mut track = Track::new();

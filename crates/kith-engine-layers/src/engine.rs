@@ -6,6 +6,7 @@ use crate::{
     gguf::Gguf,
     grammar::Grammars,
     model::{Entropy, LayersModel, Shared},
+    panels::Unsaved,
     scheduler::{self, Scheduler},
     shape::Shape,
     stage::{Stage, StageOptions},
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use kith_engine::{Engine, EngineError, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -34,6 +36,7 @@ const VOCABULARY_ENTRY: u64 = 512;
 pub struct LayersEngine {
     threads: usize,
     entropy: Entropy,
+    panels: Option<PathBuf>,
 }
 
 impl Default for LayersEngine {
@@ -52,12 +55,19 @@ impl LayersEngine {
     pub fn new() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // Where the system has no randomness to give, the answers are still good: only not different from each other.
-        Self { threads, entropy: Arc::new(|| getrandom::u64().unwrap_or_default()) }
+        Self { threads, entropy: Arc::new(|| getrandom::u64().unwrap_or_default()), panels: None }
     }
 
     /// The same on so many threads; at least one.
     pub fn with_threads(mut self, threads: usize) -> Self {
         self.threads = threads.max(1);
+        self
+    }
+
+    /// The same, which keeps weights as the kernels want them in this folder, about as large as the models' files; later starts map them from
+    /// there. Files of models that are gone are the caller's to remove: their names begin with that of the model's file.
+    pub fn with_panels(mut self, folder: PathBuf) -> Self {
+        self.panels = Some(folder);
         self
     }
 
@@ -93,11 +103,11 @@ impl Engine for LayersEngine {
         }
         let (report, reported) = oneshot::channel();
         let (orders, incoming) = mpsc::channel(INCOMING);
-        let (threads, entropy) = (self.threads, Arc::clone(&self.entropy));
+        let engine = self.clone();
         // A thread of its own, which stays with the model: loading and working both block.
         std::thread::Builder::new()
             .name("kith-layers".into())
-            .spawn(move || live(&spec, threads, entropy, orders, incoming, report))
+            .spawn(move || live(&spec, engine, orders, incoming, report))
             .map_err(|error| EngineError::Failed(format!("cannot start a thread: {error}")))?;
         let model = reported.await.map_err(|_| EngineError::Failed("loading stopped unexpectedly".into()))??;
         Ok(Arc::new(model))
@@ -152,8 +162,7 @@ impl Footprint {
 /// The life of a model's thread: load, report, serve, free.
 fn live(
     spec: &ModelSpec,
-    threads: usize,
-    entropy: Entropy,
+    engine: LayersEngine,
     orders: mpsc::Sender<scheduler::Order>,
     incoming: mpsc::Receiver<scheduler::Order>,
     report: oneshot::Sender<Result<LayersModel, EngineError>>,
@@ -161,9 +170,9 @@ fn live(
     let shared = Arc::new(Shared::default());
     let freed = shared.freed.clone();
     let _freed = freed.drop_guard();
-    let loaded = catch_unwind(AssertUnwindSafe(|| assemble(spec, threads)));
+    let loaded = catch_unwind(AssertUnwindSafe(|| assemble(spec, &engine)));
     let loaded = loaded.unwrap_or_else(|_| Err(EngineError::Failed("loading the model stopped unexpectedly".into())));
-    let (stage, vocabulary, footprint) = match loaded {
+    let (mut stage, vocabulary, footprint) = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             // Nobody waits for the model any more if this fails.
@@ -188,12 +197,16 @@ fn live(
         vocabulary,
         orders,
         shared: Arc::clone(&shared),
-        entropy,
+        entropy: engine.entropy,
     };
+    let unsaved = stage.unsaved();
     let kept = usize::try_from(footprint.kept).unwrap_or(usize::MAX);
     let scheduler = Scheduler::new(stage, kept, parallel as usize, Arc::clone(&shared));
     if report.send(Ok(model)).is_err() {
         return;
+    }
+    if let Some(unsaved) = unsaved {
+        keep(unsaved);
     }
     if catch_unwind(AssertUnwindSafe(|| scheduler.run(incoming))).is_err() {
         tracing::error!(model = spec.name, "the model's thread stopped unexpectedly");
@@ -201,9 +214,22 @@ fn live(
     }
 }
 
-fn assemble(spec: &ModelSpec, threads: usize) -> Result<(Stage, Arc<Vocabulary>, Footprint), EngineError> {
+/// Writes panels beside the work. If that fails, or is cut off, the next start takes longer: nothing else.
+fn keep(unsaved: Unsaved) {
+    let write = move || {
+        if let Err(error) = unsaved.save() {
+            tracing::warn!(%error, "weights could not be kept for the next start");
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("kith-panels".into()).spawn(write) {
+        tracing::warn!(%error, "no thread to keep weights for the next start");
+    }
+}
+
+fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Arc<Vocabulary>, Footprint), EngineError> {
     let context = spec.context.map(|context| context as usize);
-    let stage = Stage::load(&spec.path, &StageOptions { window: None, context, threads })?;
+    let stage =
+        Stage::load(&spec.path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
     let vocabulary = Vocabulary::new(&TokenizerFields::read(stage.file()))?;
     if vocabulary.len() > stage.vocabulary() {
         let (tokens, rows) = (vocabulary.len(), stage.vocabulary());

@@ -256,7 +256,7 @@ impl<'a> Found<'a> {
         };
         let first = start.checked_add(self.offset).and_then(|first| usize::try_from(first).ok()).ok_or_else(outside)?;
         let end = first.checked_add(length).filter(|end| *end <= file).ok_or_else(outside)?;
-        if self.offset % alignment != 0 {
+        if !self.offset.is_multiple_of(alignment) {
             return Err(outside());
         }
         Ok(Tensor { shape: self.shape, format, range: first..end })

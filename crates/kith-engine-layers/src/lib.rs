@@ -12,7 +12,8 @@
 //! cache, on however many threads, with or without guesses, and on every processor: the kernels fix the order of all sums, and nothing here
 //! depends on time but when tokens come.
 //!
-//! **Memory.** Weights are laid out anew for the kernels when a model is loaded and held in memory; the file stays mapped for embeddings. Keys
+//! **Memory.** Weights are laid out anew for the kernels when a model is loaded and held in memory, or mapped
+//! from a file in which they were kept before ([`LayersEngine::with_panels`]); the model file stays mapped for embeddings. Keys
 //! and values are halves in blocks of 64 positions.
 
 mod answer;
@@ -25,6 +26,7 @@ mod grammar;
 #[cfg(test)]
 mod made;
 mod model;
+mod panels;
 mod prefix;
 mod scheduler;
 mod shape;

@@ -9,6 +9,7 @@ mod layer;
 use crate::{
     cache::{CacheLayout, Track},
     gguf::{Gguf, Tensor},
+    panels::{Origin, Panels, Unsaved},
     shape::Shape,
     weights::{Head, Layer, Loader, tensor},
 };
@@ -21,7 +22,11 @@ use kith_kernels::{
     rope::Rope,
     vector,
 };
-use std::{ops::Range, path::Path};
+use std::{
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 /// Which part of a model a stage is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +48,15 @@ pub struct StageOptions {
     pub context: Option<usize>,
     /// Threads that work, the caller's among them; at least 1.
     pub threads: usize,
+    /// A folder in which weights are looked for as the kernels want them; see [`Stage::keep_panels`].
+    pub panels: Option<PathBuf>,
+}
+
+impl Default for StageOptions {
+    /// The whole model with its own window, on one thread.
+    fn default() -> Self {
+        Self { window: None, context: None, threads: 1, panels: None }
+    }
 }
 
 /// What a step reads.
@@ -78,6 +92,7 @@ pub struct Stage {
     set: Set,
     activations: Activations,
     buffers: Buffers,
+    unsaved: Option<Unsaved>,
 }
 
 impl Stage {
@@ -88,14 +103,14 @@ impl Stage {
     /// layers.
     pub fn load(path: &Path, options: &StageOptions) -> Result<Self, EngineError> {
         let file = Gguf::open(path)?;
-        let mut stage = Self::of(&file, options)?;
+        let mut stage = Self::of(&file, path, options)?;
         // The pages that were read while the weights were laid out anew go back to the system with the first mapping.
         drop(file);
         stage.file = Gguf::open(path)?;
         Ok(stage)
     }
 
-    pub(crate) fn of(file: &Gguf, options: &StageOptions) -> Result<Self, EngineError> {
+    fn of(file: &Gguf, path: &Path, options: &StageOptions) -> Result<Self, EngineError> {
         let shape = Shape::read(file)?;
         let whole = || Window { layers: 0..shape.layers, embedding: true, head: true };
         let window = options.window.clone().unwrap_or_else(whole);
@@ -111,10 +126,15 @@ impl Stage {
         let context = options.context.unwrap_or(shape.context).min(shape.context).max(1);
         let ropes = shape.ropes(file, context)?;
         let pool = Pool::new(options.threads);
-        let loader = Loader::new(file, &shape, &pool);
+        // Where the file cannot even be looked at there are no panels; mapping it will have failed before.
+        let kept = options.panels.clone().and_then(|folder| Some((folder, Origin::of(path, &window).ok()?)));
+        let panels = kept.as_ref().and_then(|(folder, origin)| Panels::open(folder, origin));
+        let loader = Loader::new(file, &shape, &pool, panels);
         let layers = window.layers.clone().map(|number| loader.layer(number)).collect::<Result<_, _>>()?;
         let head = window.head.then(|| loader.head(vocabulary)).transpose()?;
         loader.finish(window.layers.clone())?;
+        let fresh = loader.fresh();
+        let unsaved = kept.zip(fresh).map(|((folder, origin), matrices)| Unsaved { folder, origin, matrices });
         let page = CacheShape::new(shape.kv_heads, shape.head, Stored::Half);
         Ok(Self {
             file: file.clone(),
@@ -131,6 +151,7 @@ impl Stage {
             set: Set::best(),
             activations: Activations::new(),
             buffers: Buffers::default(),
+            unsaved,
         })
     }
 
@@ -204,6 +225,20 @@ impl Stage {
         };
         self.buffers.finished(self.set, &head.norm, self.shape.epsilon, tokens)?;
         Ok(&self.buffers.normed[..tokens.len() * self.shape.width])
+    }
+
+    /// Keeps the weights, as the kernels want them, in the folder named when loading, so that the next start is fast. `false` if there is
+    /// nothing to keep, because no folder was named or they came from there.
+    ///
+    /// # Errors
+    /// What the disk says. The stage is not affected.
+    pub fn keep_panels(&mut self) -> io::Result<bool> {
+        self.unsaved().map_or(Ok(false), |unsaved| unsaved.save().map(|()| true))
+    }
+
+    /// What could be kept, once.
+    pub(crate) fn unsaved(&mut self) -> Option<Unsaved> {
+        self.unsaved.take()
     }
 
     /// Values of a hidden state.

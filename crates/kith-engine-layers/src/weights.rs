@@ -3,6 +3,7 @@
 use crate::{
     family::Given,
     gguf::{Gguf, Tensor},
+    panels::Panels,
     shape::Shape,
 };
 use kith_engine::EngineError;
@@ -59,14 +60,24 @@ pub(crate) struct Loader<'a> {
     shape: &'a Shape,
     pool: &'a Pool,
     taken: RefCell<HashSet<String>>,
+    /// Laid out before, in the order of loading.
+    panels: Option<Panels>,
+    /// All matrices so far, and whether one of them was laid out anew.
+    made: RefCell<(Vec<Matrix>, bool)>,
 }
 
 /// Tensors that are read elsewhere, or that change nothing.
 const ELSEWHERE: &[&str] = &["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];
 
 impl<'a> Loader<'a> {
-    pub(crate) fn new(file: &'a Gguf, shape: &'a Shape, pool: &'a Pool) -> Self {
-        Self { file, shape, pool, taken: RefCell::default() }
+    pub(crate) fn new(file: &'a Gguf, shape: &'a Shape, pool: &'a Pool, panels: Option<Panels>) -> Self {
+        Self { file, shape, pool, taken: RefCell::default(), panels, made: RefCell::default() }
+    }
+
+    /// All matrices in the order of loading, if one of them was laid out anew.
+    pub(crate) fn fresh(&self) -> Option<Vec<Matrix>> {
+        let (matrices, fresh) = self.made.take();
+        fresh.then_some(matrices)
     }
 
     /// A layer, by its number in the whole model.
@@ -194,8 +205,14 @@ impl<'a> Loader<'a> {
         if !depth.is_multiple_of(kith_kernels::GROUP) && !format.is_float() {
             return Err(refused(format!("the tensor {name:?} has rows of {depth} values")));
         }
-        Matrix::repack(self.pool, format, rows.len(), depth, bytes)
-            .map_err(|error| refused(format!("the tensor {name:?} cannot be used: {error}")))
+        let mut made = self.made.borrow_mut();
+        let kept = self.panels.as_ref().and_then(|panels| panels.matrix(made.0.len(), format, rows.len(), depth));
+        made.1 |= kept.is_none();
+        let matrix = kept
+            .map_or_else(|| Matrix::repack(self.pool, format, rows.len(), depth, bytes), Ok)
+            .map_err(|error| refused(format!("the tensor {name:?} cannot be used: {error}")))?;
+        made.0.push(matrix.clone());
+        Ok(matrix)
     }
 
     fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, EngineError> {

@@ -72,19 +72,19 @@ impl Model<'_> {
             }
             heads.push(parts);
         }
-        for position in 0..states.len() {
+        for (position, state) in states.iter_mut().enumerate() {
             let attended = self.attend(layer, position, &heads);
             let mut out = self.product(&name("attn_output"), &attended, 0, usize::MAX);
             if self.name.starts_with("gemma") {
                 out = self.norm(&name("post_attention_norm"), &out);
             }
-            states[position].iter_mut().zip(out).for_each(|(state, out)| *state += out);
-            let x = self.norm(&name("ffn_norm"), &states[position]);
+            state.iter_mut().zip(out).for_each(|(state, out)| *state += out);
+            let x = self.norm(&name("ffn_norm"), state);
             let mut out = self.forward(&name, &x);
             if self.name.starts_with("gemma") {
                 out = self.norm(&name("post_ffw_norm"), &out);
             }
-            states[position].iter_mut().zip(out).for_each(|(state, out)| *state += out);
+            state.iter_mut().zip(out).for_each(|(state, out)| *state += out);
         }
     }
 

@@ -68,7 +68,7 @@ fn row(each: impl Iterator<Item = (usize, usize, u32)>) -> Vec<Symbol> {
 /// The byte pairs of GPT-2's kind.
 pub(super) struct BytePairs {
     /// The token of every byte, or [`NO_TOKEN`]: some vocabularies lack bytes that no text holds.
-    bytes: [u32; 256],
+    bytes: Box<[u32; 256]>,
     /// Rank and result of every pair that is merged.
     pairs: HashMap<(u32, u32), (u32, u32)>,
     /// Pieces that are tokens as they stand, where those are not merged from their letters.
@@ -93,8 +93,8 @@ impl BytePairs {
                 pairs.entry((*left, *right)).or_insert((rank, *id));
             }
         }
-        let whole = whole_words.then(|| bytes.iter().cloned().zip(0u32..).collect()).unwrap_or_default();
-        Ok(Self { bytes: letters, pairs, whole })
+        let whole = if whole_words { bytes.iter().cloned().zip(0u32..).collect() } else { HashMap::new() };
+        Ok(Self { bytes: Box::new(letters), pairs, whole })
     }
 
     /// Adds the tokens of a piece of text. Bytes without a token are left out, as the tokenizers that such vocabularies were made for do.
@@ -114,7 +114,7 @@ impl BytePairs {
 pub(super) struct Pieces {
     /// Tokens by their text, with what ranks them: the likeliest first.
     tokens: HashMap<String, (Likely, u32)>,
-    bytes: [Option<u32>; 256],
+    bytes: Box<[Option<u32>; 256]>,
     unknown: Option<u32>,
 }
 
@@ -140,7 +140,7 @@ impl Ord for Score {
 
 impl Pieces {
     pub(super) fn new(tokens: &[String], kinds: &[Kind], scores: &[f32], unknown: Option<u32>) -> Self {
-        let mut bytes = [None; 256];
+        let mut bytes = Box::new([None; 256]);
         let mut known = HashMap::with_capacity(tokens.len());
         for (id, (token, kind)) in (0u32..).zip(tokens.iter().zip(kinds)) {
             match kind {
