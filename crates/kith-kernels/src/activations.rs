@@ -43,14 +43,18 @@ impl Group {
             return Self::EMPTY;
         }
         let per_value = 127.0 / largest;
+        let mut wide = [0i32; GROUP];
+        for i in 0..GROUP {
+            wide[i] = values[i].mul_add(per_value, ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
+        }
         let mut codes = [0i8; GROUP];
+        for i in 0..GROUP {
+            codes[i] = wide[i] as i8;
+        }
         let mut halves = [0i32; 2];
-        for (half, sum) in halves.iter_mut().enumerate() {
-            for i in 16 * half..16 * half + 16 {
-                let code = values[i].mul_add(per_value, ROUND).to_bits().wrapping_sub(ROUND.to_bits()) as i32;
-                codes[i] = code as i8;
-                *sum += code;
-            }
+        for i in 0..16 {
+            halves[0] += wide[i];
+            halves[1] += wide[16 + i];
         }
         let scale = largest / 127.0;
         let sum = halves[0] + halves[1];

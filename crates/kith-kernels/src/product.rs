@@ -132,7 +132,7 @@ fn fill(set: Set, matrix: &Matrix, panel: &[u8], columns: &Activations, column: 
         match set.kind() {
             Kind::Scalar => plain::floats(matrix.format(), panel, inputs, tile),
             #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 | Kind::Avx512 => {
+            Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => {
                 for (inputs, tile) in inputs.chunks(FEW).zip(tile.chunks_mut(FEW)) {
                     // SAFETY: a `Set` of this kind exists only where its instructions do. The panel is one of this format, as deep as each column.
                     unsafe { avx2::floats(matrix.format(), panel, inputs, tile) };
@@ -150,6 +150,9 @@ fn fill(set: Set, matrix: &Matrix, panel: &[u8], columns: &Activations, column: 
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => unsafe { avx2::codes(matrix.format(), panel, inputs, tile) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni => unsafe { avx2::codes_vnni(matrix.format(), panel, inputs, tile) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => unsafe { avx512::codes(matrix.format(), panel, inputs, tile) },

@@ -14,6 +14,9 @@ pub(crate) enum Kind {
     /// AVX2, FMA and F16C, on x86-64.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// AVX-VNNI for products, and [`Kind::Avx2`] for the rest.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni,
     /// AVX-512 F, BW and VNNI for products, and [`Kind::Avx2`] for the rest.
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -46,6 +49,9 @@ impl Set {
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c") {
                 sets.push(Self(Kind::Avx2));
+                if is_x86_feature_detected!("avxvnni") {
+                    sets.push(Self(Kind::AvxVnni));
+                }
                 if is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vnni")
@@ -61,12 +67,14 @@ impl Set {
         })
     }
 
-    /// Its name, for reports: `scalar`, `avx2`, `avx512-vnni`, `neon-dotprod`.
+    /// Its name, for reports: `scalar`, `avx2`, `avx-vnni`, `avx512-vnni`, `neon-dotprod`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Kind::AvxVnni => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Kind::Avx512 => "avx512-vnni",
             #[cfg(target_arch = "aarch64")]

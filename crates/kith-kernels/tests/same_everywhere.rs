@@ -1,6 +1,8 @@
 //! One number for everything this crate computes from fixed inputs: it is the same on every processor, and changes only when the arithmetic that
 //! the crate's page describes is changed on purpose.
 
+#![allow(clippy::unwrap_used, reason = "shapes are fixed here")]
+
 use kith_kernels::{
     Activations, Format, Matrix, Pool, Product, Set,
     attention::{AttentionShape, CacheShape, PAGE, Span, Stored, attend},
@@ -40,7 +42,7 @@ impl Noise {
 
     /// Halves and floats in it are of ordinary size, whatever their place.
     fn weights(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.byte() % 0x3c | self.byte() & 0x80).collect()
+        (0..len).map(|_| (self.byte() % 0x3c) | (self.byte() & 0x80)).collect()
     }
 }
 

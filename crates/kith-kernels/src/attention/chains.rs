@@ -7,6 +7,8 @@ mod avx2;
 use crate::{Set, float::from_f16, sets::Kind};
 use std::ops::Range;
 
+/// Values in 8 bits that share a scale.
+pub(super) const SHARING: usize = 32;
 /// Chains that run together, at most.
 pub(super) const MOST: usize = 4;
 
@@ -17,12 +19,33 @@ pub(super) enum Rows<'a> {
     Single(&'a [f32], usize),
     /// As halves, little-endian.
     Half(&'a [u8], usize),
+    /// In 8 bits; 32 rows share a scale per lane.
+    Turned(Bytes<'a>),
+    /// In 8 bits; 32 lanes of a row share a scale.
+    Straight(Bytes<'a>),
+}
+
+/// Codes, scales (f32, little-endian) and the number of lanes.
+#[derive(Clone, Copy)]
+pub(super) struct Bytes<'a> {
+    pub codes: &'a [u8],
+    pub scales: &'a [u8],
+    pub lanes: usize,
+}
+
+impl Bytes<'_> {
+    /// A value whose scale is number `scale`.
+    fn value(&self, row: usize, lane: usize, scale: usize) -> f32 {
+        let bytes = &self.scales[4 * scale..][..4];
+        f32::from(self.codes[row * self.lanes + lane] as i8) * f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])
+    }
 }
 
 impl Rows<'_> {
     fn lanes(&self) -> usize {
         match self {
             Self::Single(_, lanes) | Self::Half(_, lanes) => *lanes,
+            Self::Turned(bytes) | Self::Straight(bytes) => bytes.lanes,
         }
     }
 
@@ -30,6 +53,14 @@ impl Rows<'_> {
         match self {
             Self::Single(values, lanes) => values.len() / lanes,
             Self::Half(bytes, lanes) => bytes.len() / 2 / lanes,
+            Self::Turned(bytes) => {
+                let scaled = bytes.scales.len() / 4 / bytes.lanes * SHARING;
+                scaled.min(bytes.codes.len() / bytes.lanes)
+            }
+            Self::Straight(bytes) => {
+                let scaled = bytes.scales.len() / 4 / bytes.lanes.div_ceil(SHARING);
+                scaled.min(bytes.codes.len() / bytes.lanes)
+            }
         }
     }
 }
@@ -49,7 +80,7 @@ pub(super) fn run(set: Set, rows: &Rows<'_>, range: Range<usize>, factors: &[&[f
         Kind::Neon => plain(rows, range, factors, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where its instructions do; ranges and lengths were checked above.
-        Kind::Avx2 | Kind::Avx512 => unsafe { avx2::run(rows, range, factors, out) },
+        Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::run(rows, range, factors, out) },
     }
 }
 
@@ -68,6 +99,16 @@ fn plain(rows: &Rows<'_>, range: Range<usize>, factors: &[&[f32]], out: &mut [f3
                 Rows::Half(bytes, _) => {
                     for (out, value) in out.iter_mut().zip(bytes[2 * row * lanes..].as_chunks().0) {
                         *out = factor.mul_add(from_f16(u16::from_le_bytes(*value)), *out);
+                    }
+                }
+                Rows::Turned(bytes) => {
+                    for (lane, out) in out.iter_mut().enumerate() {
+                        *out = factor.mul_add(bytes.value(row, lane, row / SHARING * lanes + lane), *out);
+                    }
+                }
+                Rows::Straight(bytes) => {
+                    for (lane, out) in out.iter_mut().enumerate() {
+                        *out = factor.mul_add(bytes.value(row, lane, row * lanes.div_ceil(SHARING) + lane / SHARING), *out);
                     }
                 }
             }

@@ -3,7 +3,10 @@
 //! Per head, keys lie turned (values of a head by positions), values as they are (positions by values of a head), so that lanes are always what
 //! is not summed over. In 8 bits, 32 values of one position share a scale (f32, largest magnitude / 127).
 
-use super::{PAGE, chains::Rows};
+use super::{
+    PAGE,
+    chains::{Bytes, Rows, SHARING},
+};
 use crate::{
     Set,
     float::{from_f16, to_f16},
@@ -19,9 +22,6 @@ pub enum Stored {
     /// 8 bits with a scale per 32 values.
     Byte,
 }
-
-/// Values that share a scale.
-const SHARING: usize = 32;
 
 /// The shape of a layer's cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ impl CacheShape {
         }
     }
 
-    /// Keys and values of one head, as f32 in the given vectors if they are stored in bytes or if `often` (they will be read many times).
+    /// Keys and values of one head; as f32 in the given vectors if `often` (they will be read many times).
     ///
     /// # Panics
     /// If the page has the wrong length.
@@ -129,8 +129,19 @@ impl CacheShape {
     ) -> KeysAndValues<'a> {
         assert_eq!(page.len(), self.page_bytes(), "a whole page");
         let (key_side, value_side) = page[2 * head * self.side()..][..2 * self.side()].split_at(self.side());
-        if self.stored == Stored::Half && !often {
-            return KeysAndValues { keys: Rows::Half(key_side, PAGE), values: Rows::Half(value_side, self.head) };
+        let bytes = |side: &'a [u8], lanes: usize| {
+            let (codes, scales) = side.split_at(PAGE * self.head);
+            Bytes { codes, scales, lanes }
+        };
+        match self.stored {
+            Stored::Half if !often => {
+                return KeysAndValues { keys: Rows::Half(key_side, PAGE), values: Rows::Half(value_side, self.head) };
+            }
+            Stored::Byte if !often => {
+                let (keys, values) = (bytes(key_side, PAGE), bytes(value_side, self.head));
+                return KeysAndValues { keys: Rows::Turned(keys), values: Rows::Straight(values) };
+            }
+            _ => {}
         }
         keys.resize(PAGE * self.head, 0.0);
         values.resize(PAGE * self.head, 0.0);
@@ -224,7 +235,7 @@ fn widen(set: Set, from: &[u8], to: &mut [f32]) {
         Kind::Neon => plain(to),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where F16C does.
-        Kind::Avx2 | Kind::Avx512 => unsafe { widen_avx2(from, to) },
+        Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { widen_avx2(from, to) },
     }
 }
 

@@ -1,40 +1,73 @@
 //! Chains with AVX2: as many lanes at once as keep eight or so chains in registers.
 
-use super::Rows;
+use super::{Rows, SHARING};
 use std::{arch::x86_64::*, ops::Range};
 
 /// How rows are read.
-trait Read {
-    /// Bytes of a value.
-    const BYTES: usize;
-
-    /// Eight values as f32.
+trait Read: Copy {
+    /// Eight values from `lane` on, a multiple of 8, as f32.
     ///
     /// # Safety
-    /// AVX2 and F16C are here; eight values may be read at `at`.
-    unsafe fn eight(at: *const u8) -> __m256;
+    /// AVX2 and F16C are here; the rows reach to `row`, and to eight lanes from `lane` on.
+    unsafe fn eight(self, row: usize, lane: usize) -> __m256;
 }
 
-struct Single;
-struct Half;
+/// f32 or halves: where they begin, and how many to a row.
+#[derive(Clone, Copy)]
+struct Single(*const f32, usize);
+#[derive(Clone, Copy)]
+struct Half(*const u8, usize);
+/// Bytes: codes, scales, lanes.
+#[derive(Clone, Copy)]
+struct ByRows(*const u8, *const u8, usize);
+#[derive(Clone, Copy)]
+struct ByLanes(*const u8, *const u8, usize);
 
 impl Read for Single {
-    const BYTES: usize = 4;
-
     #[inline(always)]
-    unsafe fn eight(at: *const u8) -> __m256 {
+    unsafe fn eight(self, row: usize, lane: usize) -> __m256 {
         // SAFETY: the caller's promise.
-        unsafe { _mm256_loadu_ps(at.cast()) }
+        unsafe { _mm256_loadu_ps(self.0.add(row * self.1 + lane)) }
     }
 }
 
 impl Read for Half {
-    const BYTES: usize = 2;
-
     #[inline(always)]
-    unsafe fn eight(at: *const u8) -> __m256 {
+    unsafe fn eight(self, row: usize, lane: usize) -> __m256 {
         // SAFETY: the caller's promise.
-        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(at.cast())) }
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(self.0.add(2 * (row * self.1 + lane)).cast())) }
+    }
+}
+
+/// Eight signed bytes as f32.
+///
+/// # Safety
+/// AVX2 is here; eight bytes may be read.
+#[inline(always)]
+unsafe fn bytes(at: *const u8) -> __m256 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(at.cast()))) }
+}
+
+impl Read for ByRows {
+    #[inline(always)]
+    unsafe fn eight(self, row: usize, lane: usize) -> __m256 {
+        // SAFETY: the caller's promise; 32 rows share a row of scales.
+        unsafe {
+            let scales = _mm256_loadu_ps(self.1.add(4 * (row / SHARING * self.2 + lane)).cast());
+            _mm256_mul_ps(bytes(self.0.add(row * self.2 + lane)), scales)
+        }
+    }
+}
+
+impl Read for ByLanes {
+    #[inline(always)]
+    unsafe fn eight(self, row: usize, lane: usize) -> __m256 {
+        // SAFETY: the caller's promise; 32 lanes share a scale, and eight from a multiple of 8 on lie within one 32.
+        unsafe {
+            let scale = self.1.add(4 * (row * self.2.div_ceil(SHARING) + lane / SHARING)).cast::<f32>();
+            _mm256_mul_ps(bytes(self.0.add(row * self.2 + lane)), _mm256_set1_ps(scale.read_unaligned()))
+        }
     }
 }
 
@@ -44,23 +77,29 @@ pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, factors: &[&[f32]
     // SAFETY: the caller's promise; there are as many chains as the number says.
     unsafe {
         match rows {
-            Rows::Single(values, lanes) => chains::<Single>(values.as_ptr().cast(), *lanes, range, factors, out),
-            Rows::Half(bytes, lanes) => chains::<Half>(bytes.as_ptr(), *lanes, range, factors, out),
+            Rows::Single(values, lanes) => chains(Single(values.as_ptr(), *lanes), *lanes, range, factors, out),
+            Rows::Half(bytes, lanes) => chains(Half(bytes.as_ptr(), *lanes), *lanes, range, factors, out),
+            Rows::Turned(bytes) => {
+                chains(ByRows(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes), bytes.lanes, range, factors, out);
+            }
+            Rows::Straight(bytes) => {
+                chains(ByLanes(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes), bytes.lanes, range, factors, out);
+            }
         }
     }
 }
 
 /// # Safety
-/// As [`run`], for rows at `at`.
-unsafe fn chains<R: Read>(at: *const u8, lanes: usize, range: Range<usize>, factors: &[&[f32]], out: &mut [f32]) {
+/// As [`run`], for these rows.
+unsafe fn chains<R: Read>(rows: R, lanes: usize, range: Range<usize>, factors: &[&[f32]], out: &mut [f32]) {
     // SAFETY: the caller's promise.
     unsafe {
         match factors.len() {
             0 => {}
-            1 => together::<R, 1, 8>(at, lanes, range, factors, out),
-            2 => together::<R, 2, 4>(at, lanes, range, factors, out),
-            3 => together::<R, 3, 4>(at, lanes, range, factors, out),
-            _ => together::<R, 4, 2>(at, lanes, range, factors, out),
+            1 => together::<R, 1, 8>(rows, lanes, range, factors, out),
+            2 => together::<R, 2, 4>(rows, lanes, range, factors, out),
+            3 => together::<R, 3, 4>(rows, lanes, range, factors, out),
+            _ => together::<R, 4, 2>(rows, lanes, range, factors, out),
         }
     }
 }
@@ -68,10 +107,10 @@ unsafe fn chains<R: Read>(at: *const u8, lanes: usize, range: Range<usize>, fact
 /// Q chains, V vectors of lanes at a time while there are so many, then one at a time.
 ///
 /// # Safety
-/// As [`run`], for Q chains over rows at `at`.
+/// As [`run`], for Q chains over these rows.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn together<R: Read, const Q: usize, const V: usize>(
-    at: *const u8,
+    rows: R,
     lanes: usize,
     range: Range<usize>,
     factors: &[&[f32]],
@@ -82,12 +121,12 @@ unsafe fn together<R: Read, const Q: usize, const V: usize>(
     let mut lane = 0;
     while lane + 8 * V <= lanes {
         // SAFETY: the lanes lie within rows and output.
-        unsafe { some::<R, Q, V>(at, lanes, lane, range.clone(), factors, out) };
+        unsafe { some::<R, Q, V>(rows, lanes, lane, range.clone(), factors, out) };
         lane += 8 * V;
     }
     while lane < lanes {
         // SAFETY: lanes are a multiple of 8: eight more lie within rows and output.
-        unsafe { some::<R, Q, 1>(at, lanes, lane, range.clone(), factors, out) };
+        unsafe { some::<R, Q, 1>(rows, lanes, lane, range.clone(), factors, out) };
         lane += 8;
     }
 }
@@ -97,7 +136,7 @@ unsafe fn together<R: Read, const Q: usize, const V: usize>(
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn some<R: Read, const Q: usize, const V: usize>(
-    at: *const u8,
+    rows: R,
     lanes: usize,
     lane: usize,
     range: Range<usize>,
@@ -108,7 +147,7 @@ unsafe fn some<R: Read, const Q: usize, const V: usize>(
     // SAFETY: rows, factors and output reach as far as the caller promises.
     unsafe {
         for row in range {
-            let values: [__m256; V] = std::array::from_fn(|v| R::eight(at.add((row * lanes + lane + 8 * v) * R::BYTES)));
+            let values: [__m256; V] = std::array::from_fn(|v| rows.eight(row, lane + 8 * v));
             for q in 0..Q {
                 let factor = _mm256_set1_ps(*factors[q].add(row));
                 for v in 0..V {

@@ -5,10 +5,10 @@ use crate::{Group, PANEL_ROWS};
 use std::arch::{asm, x86_64::*};
 
 /// Bytes ahead of the reading that are asked for when one or two columns wait for memory.
-const AHEAD: usize = 1536;
+pub(super) const AHEAD: usize = 1536;
 
 /// Per column, a value for either half of a panel.
-type Halves<const C: usize> = [[__m256i; 2]; C];
+pub(super) type Halves<const C: usize> = [[__m256i; 2]; C];
 
 /// One panel with 1 to 4 columns.
 ///
@@ -26,70 +26,78 @@ pub(super) unsafe fn tile<F: Codes>(panel: &[u8], inputs: &[&[Group]], tile: &mu
     }
 }
 
-/// 16 rows with C columns.
-///
-/// # Safety
-/// As [`super::codes`], with C columns.
-#[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn rows<F: Codes, const C: usize>(panel: &[u8], inputs: &[&[Group]], tile: &mut [[f32; PANEL_ROWS]]) {
-    let count = inputs[0].len();
-    let group_bytes = F::CODES + F::SCALES;
-    debug_assert_eq!(panel.len(), count * group_bytes + count / 8 * F::HEAD);
-    let columns: [*const Group; C] = std::array::from_fn(|c| inputs[c].as_ptr());
-    let mut sums = [[_mm256_setzero_ps(); 2]; C];
-    let mut at = panel.as_ptr();
-    let mut head = at;
-    for index in 0..count {
-        // SAFETY: the panel has `count` groups, a head before every eight, the columns as many. A prefetch may point anywhere.
-        unsafe {
-            if F::HEAD > 0 && index % 8 == 0 {
-                head = at;
-                at = at.add(F::HEAD);
-            }
-            if C <= 2 {
-                for line in 0..group_bytes.div_ceil(64) {
-                    _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64 * line).cast());
-                }
-            }
-            let groups: [*const Group; C] = std::array::from_fn(|c| columns[c].add(index));
-            let scales = [F::scales(head, at.add(F::CODES), 0), F::scales(head, at.add(F::CODES), 1)];
-            let wholes = if F::BY_SIXTEEN {
-                scaled::<F, C>(at, groups, [scales[0].pairs, scales[1].pairs], [scales[0].both, scales[1].both])
-            } else {
-                plain::<F, C>(at, groups)
-            };
-            for c in 0..C {
-                let scale = _mm256_set1_ps((*groups[c]).scale);
-                for h in 0..2 {
-                    let mut sum = sums[c][h];
-                    sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(wholes[c][h]), _mm256_mul_ps(scales[h].d, scale), sum);
-                    if F::MINIMA && F::BY_SIXTEEN {
-                        let minima = _mm256_madd_epi16(scales[h].minima, halves(groups[c]));
-                        sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(minima), _mm256_mul_ps(scales[h].m, scale), sum);
-                    } else if F::MINIMA {
-                        sum = _mm256_fmadd_ps(scales[h].m, _mm256_set1_ps((*groups[c]).scaled_sum), sum);
+/// A function for 16 rows with C columns, with the given instructions and the given ways to integer sums.
+macro_rules! rows_with {
+    ($name:ident, $features:literal, $plain:ident, $scaled:ident) => {
+        /// 16 rows with C columns.
+        ///
+        /// # Safety
+        /// As the product of one panel, with C columns, for this form and these instructions.
+        #[target_feature(enable = $features)]
+        unsafe fn $name<F: Codes, const C: usize>(panel: &[u8], inputs: &[&[Group]], tile: &mut [[f32; PANEL_ROWS]]) {
+            let count = inputs[0].len();
+            let group_bytes = F::CODES + F::SCALES;
+            debug_assert_eq!(panel.len(), count * group_bytes + count / 8 * F::HEAD);
+            let columns: [*const Group; C] = std::array::from_fn(|c| inputs[c].as_ptr());
+            let mut sums = [[_mm256_setzero_ps(); 2]; C];
+            let mut at = panel.as_ptr();
+            let mut head = at;
+            for index in 0..count {
+                // SAFETY: the panel has `count` groups, a head before every eight, the columns as many. A prefetch may point anywhere.
+                unsafe {
+                    if F::HEAD > 0 && index % 8 == 0 {
+                        head = at;
+                        at = at.add(F::HEAD);
                     }
-                    sums[c][h] = sum;
+                    if C <= 2 {
+                        for line in 0..group_bytes.div_ceil(64) {
+                            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64 * line).cast());
+                        }
+                    }
+                    let groups: [*const Group; C] = std::array::from_fn(|c| columns[c].add(index));
+                    let scales = [F::scales(head, at.add(F::CODES), 0), F::scales(head, at.add(F::CODES), 1)];
+                    let wholes = if F::BY_SIXTEEN {
+                        $scaled::<F, C>(at, groups, [scales[0].pairs, scales[1].pairs], [scales[0].both, scales[1].both])
+                    } else {
+                        $plain::<F, C>(at, groups)
+                    };
+                    for c in 0..C {
+                        let scale = _mm256_set1_ps((*groups[c]).scale);
+                        for h in 0..2 {
+                            let mut sum = sums[c][h];
+                            sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(wholes[c][h]), _mm256_mul_ps(scales[h].d, scale), sum);
+                            if F::MINIMA && F::BY_SIXTEEN {
+                                let minima = _mm256_madd_epi16(scales[h].minima, super::codes::halves(groups[c]));
+                                sum = _mm256_fmadd_ps(_mm256_cvtepi32_ps(minima), _mm256_mul_ps(scales[h].m, scale), sum);
+                            } else if F::MINIMA {
+                                sum = _mm256_fmadd_ps(scales[h].m, _mm256_set1_ps((*groups[c]).scaled_sum), sum);
+                            }
+                            sums[c][h] = sum;
+                        }
+                    }
+                    at = at.add(group_bytes);
                 }
             }
-            at = at.add(group_bytes);
+            for (sums, results) in sums.iter().zip(tile) {
+                // SAFETY: a tile's column has 16 values.
+                unsafe {
+                    _mm256_storeu_ps(results.as_mut_ptr(), sums[0]);
+                    _mm256_storeu_ps(results.as_mut_ptr().add(8), sums[1]);
+                }
+            }
         }
-    }
-    for (sums, results) in sums.iter().zip(tile) {
-        // SAFETY: a tile's column has 16 values.
-        unsafe {
-            _mm256_storeu_ps(results.as_mut_ptr(), sums[0]);
-            _mm256_storeu_ps(results.as_mut_ptr().add(8), sums[1]);
-        }
-    }
+    };
 }
+pub(super) use rows_with;
+
+rows_with!(rows, "avx2,fma,f16c", plain, scaled);
 
 /// The sums of a group's two halves, in every 32-bit lane.
 ///
 /// # Safety
 /// AVX2 is here; `group` may be read.
 #[inline(always)]
-unsafe fn halves(group: *const Group) -> __m256i {
+pub(super) unsafe fn halves(group: *const Group) -> __m256i {
     // SAFETY: the caller's promise; two 16-bit integers are 32 bits.
     unsafe { _mm256_set1_epi32((&raw const (*group).halves).cast::<i32>().read_unaligned()) }
 }
@@ -131,7 +139,7 @@ macro_rules! cells {
 /// # Safety
 /// As [`cell`].
 #[inline(always)]
-unsafe fn cell_of<F: Codes, const T: usize>(at: *const u8) -> __m256i {
+pub(super) unsafe fn cell_of<F: Codes, const T: usize>(at: *const u8) -> __m256i {
     // SAFETY: the caller's promise.
     unsafe {
         match F::BITS {
