@@ -44,7 +44,7 @@ fn a_file_that_is_cut_or_of_another_model_is_not_used() {
         fs::write(&kept, &whole[..length]).unwrap();
         assert!(load(model.path(), folder.path()).unsaved().is_some(), "{length} bytes");
     }
-    for at in [0, 8, 16, 24, 48, 56, 64] {
+    for at in [0, 8, 16, 24, 48, 64] {
         let mut wrong = whole.clone();
         wrong[at] ^= 1;
         fs::write(&kept, &wrong).unwrap();
