@@ -1,7 +1,10 @@
 //! One answer while it is written: what the model has read, the random sequence, the grammar, and the reader's end of the channel.
 
-use crate::{grammar::Grammar, random::SplitMix64, sampling, sight::Seen, utf8::Utf8Joiner, vocabulary::Vocabulary};
-use kith_engine::{EngineError, Finish, Generated, Sampling, Step, Timings, Token, TopToken, Usage};
+use crate::{grammar::Grammar, sight::Seen, vocabulary::Vocabulary};
+use kith_engine::{
+    EngineError, Finish, Generated, Sampling, Step, Timings, Token, TopToken, Usage, random::SplitMix64, sampling,
+    utf8::Utf8Joiner,
+};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::mpsc;
 

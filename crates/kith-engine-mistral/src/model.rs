@@ -11,8 +11,8 @@ use crate::{
 use async_trait::async_trait;
 use futures::stream;
 use kith_engine::{
-    Constraint, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Sampling, Step, Timings,
-    TokenStream, Usage,
+    Constraint, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Step, Timings, TokenStream,
+    Usage,
 };
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::mpsc;
@@ -139,7 +139,7 @@ impl Loaded for MistralModel {
         if let Some(error) = self.shared.gone() {
             return Err(error);
         }
-        check(&request)?;
+        request.check()?;
         let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos } = request;
         let (prompt, seen) = self.apart(move |reading| reading.take_in(input)).await?;
         let grammar = match constraint {
@@ -214,37 +214,6 @@ fn known(tokens: &[u32], vocabulary: &Vocabulary) -> Result<(), EngineError> {
             Err(EngineError::Invalid { field: "input", message })
         }
     }
-}
-
-fn check(request: &GenerateRequest) -> Result<(), EngineError> {
-    let Sampling { temperature, top_p, min_p, repetition_penalty, frequency_penalty, presence_penalty, logit_bias, .. } =
-        &request.sampling;
-    let bounds = [
-        ("sampling.temperature", *temperature, (0.0..=5.0).contains(temperature), "from 0 to 5"),
-        ("sampling.top_p", top_p.unwrap_or(1.0), top_p.is_none_or(|p| p > 0.0 && p <= 1.0), "above 0 and at most 1"),
-        ("sampling.min_p", min_p.unwrap_or(0.0), min_p.is_none_or(|p| (0.0..1.0).contains(&p)), "at least 0 and below 1"),
-        (
-            "sampling.repetition_penalty",
-            *repetition_penalty,
-            repetition_penalty.is_finite() && *repetition_penalty > 0.0,
-            "above 0",
-        ),
-        ("sampling.frequency_penalty", *frequency_penalty, (-2.0..=2.0).contains(frequency_penalty), "from -2 to 2"),
-        ("sampling.presence_penalty", *presence_penalty, (-2.0..=2.0).contains(presence_penalty), "from -2 to 2"),
-    ];
-    for (field, value, good, range) in bounds {
-        if !good {
-            return Err(EngineError::Invalid { field, message: format!("{field} must be {range}, not {value}") });
-        }
-    }
-    if let Some((id, bias)) = logit_bias.iter().find(|(_, bias)| !(-100.0..=100.0).contains(bias)) {
-        let message = format!("the bias of token {id} must be from -100 to 100, not {bias}");
-        return Err(EngineError::Invalid { field: "sampling.logit_bias", message });
-    }
-    if let Some(count) = request.logprobs.filter(|count| *count > 20) {
-        return Err(EngineError::Invalid { field: "logprobs", message: format!("logprobs must be at most 20, not {count}") });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

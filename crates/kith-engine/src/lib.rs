@@ -2,13 +2,18 @@
 //!
 //! An engine turns tokens into tokens. Chat templates, stop sequences, tool calls and queues belong to kith-inference; which node
 //! answers belongs to kith-cluster. Neither is known here.
+//!
+//! What every engine does around a token the same way lies beside the port: [`sampling`], [`random`], [`utf8`], [`GenerateRequest::check`].
 
 mod embed;
 mod error;
 mod image;
 mod port;
+pub mod random;
 mod request;
+pub mod sampling;
 pub mod scripted;
+pub mod utf8;
 
 pub use embed::{EmbedInput, EmbedRequest, Embedded};
 pub use error::EngineError;

@@ -1,5 +1,7 @@
 //! One request to a loaded model and the steps of its answer.
 
+mod bounds;
+
 use crate::Image;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;

@@ -2,13 +2,13 @@
 
 /// Bytes of a character that is not whole yet (at most 3).
 #[derive(Debug, Default)]
-pub(crate) struct Utf8Joiner {
+pub struct Utf8Joiner {
     pending: Vec<u8>,
 }
 
 impl Utf8Joiner {
     /// Takes more bytes and gives the text that became whole. Bytes that can never become a character come out as U+FFFD.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
+    pub fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
         let mut text = String::new();
         let mut used = 0;

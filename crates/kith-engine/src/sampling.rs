@@ -2,12 +2,12 @@
 //!
 //! Logits that are not numbers count as minus infinity, so a token that the model or a grammar forbids is never taken.
 
-use kith_engine::Sampling;
+use crate::Sampling;
 use std::cmp::Ordering;
 
 /// Changes the logits by what was said before: repetition over the last tokens of `context` (prompt and answer), frequency and
 /// presence over `answer`, then the bias. Ids beyond the logits are ignored.
-pub(crate) fn penalise(logits: &mut [f32], sampling: &Sampling, context: &[u32], answer: &[u32]) {
+pub fn penalise(logits: &mut [f32], sampling: &Sampling, context: &[u32], answer: &[u32]) {
     if sampling.repetition_penalty != 1.0 && sampling.repeat_last_n > 0 {
         let from = context.len().saturating_sub(sampling.repeat_last_n as usize);
         for (id, _) in counted(&context[from..]) {
@@ -38,7 +38,7 @@ fn counted(ids: &[u32]) -> Vec<(u32, u32)> {
 }
 
 /// ln Σ exp(logit): subtract it from a logit to get the natural logarithm of its probability.
-pub(crate) fn log_sum_exp(logits: &[f32]) -> f32 {
+pub fn log_sum_exp(logits: &[f32]) -> f32 {
     let Some(best) = likeliest(logits) else { return f32::NEG_INFINITY };
     let best = f64::from(logits[best as usize]);
     let sum: f64 = logits.iter().filter(|logit| !logit.is_nan()).map(|logit| (f64::from(*logit) - best).exp()).sum();
@@ -46,14 +46,14 @@ pub(crate) fn log_sum_exp(logits: &[f32]) -> f32 {
 }
 
 /// The ids of the `count` likeliest tokens, likeliest first; of equals the smaller id.
-pub(crate) fn top(logits: &[f32], count: usize) -> Vec<u32> {
+pub fn top(logits: &[f32], count: usize) -> Vec<u32> {
     let mut ids = open(logits);
     keep_top(&mut ids, logits, count);
     ids
 }
 
 /// The next token, or `None` if all are forbidden. `draw` is called at most once and gives a number in [0, 1).
-pub(crate) fn choose(logits: &[f32], sampling: &Sampling, draw: impl FnOnce() -> f64) -> Option<u32> {
+pub fn choose(logits: &[f32], sampling: &Sampling, draw: impl FnOnce() -> f64) -> Option<u32> {
     let best = likeliest(logits)?;
     if sampling.temperature <= 0.0 || sampling.top_k == Some(1) {
         return Some(best);

@@ -1,0 +1,222 @@
+//! A model in memory, as the port sees it.
+
+use crate::{
+    answer::{Answer, Beginning},
+    grammar::{Grammar, Grammars},
+    scheduler::Order,
+    vocabulary::Vocabulary,
+};
+use async_trait::async_trait;
+use futures::stream;
+use kith_engine::{
+    Constraint, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Step, Timings, TokenStream,
+    Usage,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// The stack of a thread that compiles a grammar, in bytes; it is only mapped as far as it is used.
+const GRAMMAR_STACK: usize = 256 << 20;
+
+/// Gives seeds to requests that name none.
+pub(crate) type Entropy = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// What the model and its thread both know.
+#[derive(Default)]
+pub(crate) struct Shared {
+    /// Cancelled when the model is to end.
+    pub(crate) unload: CancellationToken,
+    /// Cancelled when its memory is free.
+    pub(crate) freed: CancellationToken,
+    /// Whether the thread ended by a fault.
+    pub(crate) broken: AtomicBool,
+}
+
+impl Shared {
+    /// Why it cannot answer any more.
+    fn gone(&self) -> Option<EngineError> {
+        if self.broken.load(Ordering::Acquire) {
+            return Some(EngineError::Failed("the model's thread stopped unexpectedly".into()));
+        }
+        (self.unload.is_cancelled() || self.freed.is_cancelled()).then_some(EngineError::Unloaded)
+    }
+}
+
+/// A loaded model.
+pub(crate) struct LayersModel {
+    pub(crate) info: LoadedInfo,
+    /// Bytes of everything that is held as long as it is loaded.
+    pub(crate) weights: u64,
+    /// Bytes of a block of keys and values.
+    pub(crate) block: u64,
+    /// Blocks that are alive.
+    pub(crate) blocks: Arc<AtomicU64>,
+    pub(crate) vocabulary: Arc<Vocabulary>,
+    pub(crate) grammars: Arc<Grammars>,
+    pub(crate) orders: mpsc::Sender<Order>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) entropy: Entropy,
+}
+
+impl LayersModel {
+    /// The tokens that the model will read. Long texts take a while: not on a thread of the runtime.
+    async fn take_in(&self, input: Input) -> Result<Vec<u32>, EngineError> {
+        /// Bytes of a text that is cut at once.
+        const SHORT: usize = 4096;
+        match input {
+            Input::Text { images, .. } if !images.is_empty() => {
+                Err(EngineError::Unsupported("the model does not see images".into()))
+            }
+            Input::Text { text, add_special, .. } if text.len() <= SHORT => Ok(self.vocabulary.ids(&text, add_special)),
+            Input::Text { text, add_special, .. } => {
+                let vocabulary = Arc::clone(&self.vocabulary);
+                tokio::task::spawn_blocking(move || vocabulary.ids(&text, add_special))
+                    .await
+                    .map_err(|error| EngineError::Failed(format!("cutting the text: {error}")))
+            }
+            Input::Tokens(tokens) => {
+                self.known(&tokens)?;
+                Ok(tokens)
+            }
+        }
+    }
+
+    fn known(&self, tokens: &[u32]) -> Result<(), EngineError> {
+        match tokens.iter().find(|id| **id as usize >= self.vocabulary.len()) {
+            None => Ok(()),
+            Some(id) => {
+                let message = format!("token {id} is none of the model's {} tokens", self.vocabulary.len());
+                Err(EngineError::Invalid { field: "input", message })
+            }
+        }
+    }
+
+    /// Compiles a grammar on a thread with a stack of its own: the compiler recurses as deep as the grammar nests.
+    async fn compile(&self, constraint: Constraint) -> Result<Option<Grammar>, EngineError> {
+        let grammars = Arc::clone(&self.grammars);
+        let (sender, compiled) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("kith-grammar".into())
+            .stack_size(GRAMMAR_STACK)
+            .spawn(move || {
+                // Nobody waits any more if the client has gone.
+                let _ = sender.send(grammars.begin(&constraint));
+            })
+            .map_err(|error| EngineError::Failed(format!("no thread for the grammar: {error}")))?;
+        compiled
+            .await
+            .map_err(|_| EngineError::Invalid { field: "constraint", message: "the grammar cannot be compiled".into() })?
+    }
+}
+
+#[async_trait]
+impl Loaded for LayersModel {
+    fn is_alive(&self) -> bool {
+        self.shared.gone().is_none()
+    }
+
+    fn info(&self) -> &LoadedInfo {
+        &self.info
+    }
+
+    fn memory(&self) -> Memory {
+        if self.shared.freed.is_cancelled() {
+            return Memory::default();
+        }
+        Memory { weights: self.weights, cache: self.blocks.load(Ordering::Relaxed) * self.block, gpu: 0 }
+    }
+
+    async fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError> {
+        self.take_in(Input::Text { text: text.to_owned(), add_special, images: Vec::new() }).await
+    }
+
+    async fn count(&self, input: &Input) -> Result<u32, EngineError> {
+        Ok(count(self.take_in(input.clone()).await?.len()))
+    }
+
+    async fn detokenize(&self, tokens: &[u32]) -> Result<String, EngineError> {
+        self.known(tokens)?;
+        Ok(self.vocabulary.text(tokens))
+    }
+
+    async fn generate(&self, request: GenerateRequest) -> Result<TokenStream, EngineError> {
+        if let Some(error) = self.shared.gone() {
+            return Err(error);
+        }
+        request.check()?;
+        let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos } = request;
+        let prompt = self.take_in(input).await?;
+        let grammar = match constraint {
+            Constraint::None => None,
+            constraint => self.compile(constraint).await?,
+        };
+        let (length, window) = (count(prompt.len()), self.info.context);
+        if length == 0 {
+            return Err(EngineError::Invalid { field: "input", message: "the prompt is empty".into() });
+        }
+        if length >= window {
+            return Err(EngineError::ContextExceeded { prompt: length, window });
+        }
+        let room = (window - length).min(max_tokens.unwrap_or(u32::MAX));
+        if room == 0 {
+            let usage = Usage { prompt: length, ..Usage::default() };
+            let done = Generated { finish: Finish::Length, usage, timings: Timings::default() };
+            return Ok(Box::pin(stream::iter([Ok(Step::Done(done))])));
+        }
+        let seed = sampling.seed.unwrap_or_else(|| (self.entropy)());
+        let (steps, reader) = mpsc::channel(room as usize + 1);
+        let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar };
+        let answer = Answer::new(beginning, Arc::clone(&self.vocabulary), steps);
+        let gone = || self.shared.gone().unwrap_or(EngineError::Unloaded);
+        tokio::select! {
+            biased;
+            () = self.shared.unload.cancelled() => return Err(EngineError::Unloaded),
+            sent = self.orders.send(Order::Write(Box::new(answer))) => sent.map_err(|_| gone())?,
+        }
+        Ok(read(reader, Arc::clone(&self.shared)))
+    }
+
+    async fn unload(&self) {
+        self.shared.unload.cancel();
+        // Wakes the thread if it waits; if it has ended, there is nobody to tell.
+        let _ = self.orders.send(Order::Stop).await;
+        self.shared.freed.cancelled().await;
+    }
+}
+
+impl Drop for LayersModel {
+    fn drop(&mut self) {
+        // The thread ends with the channel, or at its next look if it is at work.
+        self.shared.unload.cancel();
+    }
+}
+
+/// The steps up to the end. The end is never missing, and unloading shows at once, not after the step of the model that is running.
+fn read(reader: mpsc::Receiver<Result<Step, EngineError>>, shared: Arc<Shared>) -> TokenStream {
+    Box::pin(stream::unfold(Some((reader, shared)), |state| async move {
+        let (mut reader, shared) = state?;
+        let step = tokio::select! {
+            biased;
+            step = reader.recv() => step,
+            () = shared.unload.cancelled() => Some(Err(EngineError::Unloaded)),
+        };
+        let step = match step {
+            Some(step) => step,
+            None => {
+                // The thread lets go of answers before it says why it ended.
+                shared.freed.cancelled().await;
+                Err(shared.gone().unwrap_or(EngineError::Unloaded))
+            }
+        };
+        let more = matches!(step, Ok(Step::Token(_)));
+        Some((step, more.then_some((reader, shared))))
+    }))
+}
+
+fn count(tokens: usize) -> u32 {
+    u32::try_from(tokens).unwrap_or(u32::MAX)
+}
