@@ -87,7 +87,11 @@ pub async fn by_name(inner: &Inner, progress: &Progress, reference: &Reference) 
         None => {
             let asked = Asked { sha256, size, elsewhere: false, room: None, spare: inner.bounds.reserve };
             match bytes(inner, progress, asked, FILE).await {
-                Ok(Ok(put)) => put,
+                Ok(Ok(put)) => {
+                    // A small one is whole before anybody was told who gives it.
+                    progress.from(named(&by));
+                    put
+                }
                 Ok(Err(came)) => return Ok(Named::Not(Some((sha256, came)))),
                 Err(error) => {
                     tracing::warn!(model = %reference.name, %error, "what neighbours have under this name cannot be kept");
