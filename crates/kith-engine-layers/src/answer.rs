@@ -96,10 +96,13 @@ impl Answer {
         self.steps.is_closed()
     }
 
-    /// Notes that work on it begins now, with `cached` tokens of the prompt from the prefix cache.
+    /// Notes that work on it begins now, with `cached` tokens of the prompt from the prefix cache. Where it goes on after it gave way,
+    /// nothing is noted.
     pub(crate) fn begin(&mut self, cached: usize) {
-        self.started = Some(Instant::now());
-        self.cached = count(cached);
+        if self.started.is_none() {
+            self.started = Some(Instant::now());
+            self.cached = count(cached);
+        }
     }
 
     /// Chooses the next token from the logits, which it changes, and tells the reader.

@@ -28,6 +28,8 @@ const NAME: &str = "layers";
 const INCOMING: usize = 1024;
 /// The most memory for what sequences begin with, in bytes, however long the window is.
 const PREFIX_CEILING: u64 = 1 << 30;
+/// The most memory for answers that are being written, in bytes, or one window. Beyond it the youngest wait.
+const RUNNING_CEILING: u64 = 2 << 30;
 /// Bytes that one vocabulary entry costs: its bytes, its places in maps of tokens and merges.
 const VOCABULARY_ENTRY: u64 = 512;
 
@@ -37,6 +39,9 @@ pub struct LayersEngine {
     threads: usize,
     entropy: Entropy,
     panels: Option<PathBuf>,
+    may_keep: Arc<dyn Fn(u64) -> bool + Send + Sync>,
+    /// Bytes that answers at work may hold together, or one window.
+    running: u64,
 }
 
 impl Default for LayersEngine {
@@ -55,7 +60,7 @@ impl LayersEngine {
     pub fn new() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // Where the system has no randomness to give, the answers are still good: only not different from each other.
-        Self { threads, entropy: Arc::new(|| getrandom::u64().unwrap_or_default()), panels: None }
+        Self { threads, entropy: Arc::new(|| getrandom::u64().unwrap_or_default()), panels: None, may_keep: Arc::new(|_| true), running: RUNNING_CEILING }
     }
 
     /// The same on so many threads; at least one.
@@ -65,9 +70,18 @@ impl LayersEngine {
     }
 
     /// The same, which keeps weights as the kernels want them in this folder, about as large as the models' files; later starts map them from
-    /// there. Files of models that are gone are the caller's to remove: their names begin with that of the model's file.
-    pub fn with_panels(mut self, folder: PathBuf) -> Self {
+    /// there. `may_keep` is asked before a file of so many bytes is written. Files of models that are gone stay until
+    /// [`remove_stale_panels`](crate::remove_stale_panels).
+    pub fn with_panels(mut self, folder: PathBuf, may_keep: impl Fn(u64) -> bool + Send + Sync + 'static) -> Self {
         self.panels = Some(folder);
+        self.may_keep = Arc::new(may_keep);
+        self
+    }
+
+    /// The same with less memory for answers at work, for tests.
+    #[cfg(test)]
+    fn with_running(mut self, bytes: u64) -> Self {
+        self.running = bytes;
         self
     }
 
@@ -89,7 +103,7 @@ impl Engine for LayersEngine {
     }
 
     fn estimate(&self, spec: &ModelSpec) -> Memory {
-        let footprint = Gguf::open(&spec.path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec));
+        let footprint = Gguf::open(&spec.path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec, self.running));
         match footprint {
             Ok(footprint) => footprint.most(),
             // Loading will say what is wrong with the file.
@@ -129,13 +143,13 @@ struct Footprint {
 }
 
 impl Footprint {
-    fn new(file: &Gguf, shape: &Shape, spec: &ModelSpec) -> Result<Self, EngineError> {
+    fn new(file: &Gguf, shape: &Shape, spec: &ModelSpec, ceiling: u64) -> Result<Self, EngineError> {
         let window = shape.context.min(spec.context.map_or(usize::MAX, |context| context as usize)).max(1);
         let blocks = window.div_ceil(BLOCK) as u64;
         // Two bytes for each key and value.
         let token = (2 * 2 * shape.layers * shape.kv_heads * shape.head) as u64;
         let block = token.saturating_mul(BLOCK as u64).max(1);
-        let running = blocks.saturating_mul(u64::from(spec.parallel.max(1)));
+        let running = blocks.saturating_mul(u64::from(spec.parallel.max(1))).min((ceiling / block).max(blocks));
         let entries = file.tensors().get("token_embd.weight").map_or(0, |tensor| tensor.shape[1] as u64);
         let vocabulary = entries.saturating_mul(VOCABULARY_ENTRY);
         // Numbers between layers: hidden states four times, heads three times, the inner part twice, for each expert at work.
@@ -200,12 +214,13 @@ fn live(
         entropy: engine.entropy,
     };
     let unsaved = stage.unsaved();
-    let kept = usize::try_from(footprint.kept).unwrap_or(usize::MAX);
-    let scheduler = Scheduler::new(stage, kept, parallel as usize, Arc::clone(&shared));
+    let blocks = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let (kept, running) = (blocks(footprint.kept), blocks(footprint.running));
+    let scheduler = Scheduler::new(stage, kept, running, parallel as usize, Arc::clone(&shared));
     if report.send(Ok(model)).is_err() {
         return;
     }
-    if let Some(unsaved) = unsaved {
+    if let Some(unsaved) = unsaved.filter(|unsaved| (engine.may_keep)(unsaved.bytes())) {
         keep(unsaved);
     }
     if catch_unwind(AssertUnwindSafe(|| scheduler.run(incoming))).is_err() {
@@ -235,7 +250,7 @@ fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Arc<Vocab
         let (tokens, rows) = (vocabulary.len(), stage.vocabulary());
         return Err(EngineError::UnsupportedModel(format!("the file names {tokens} tokens and embeds {rows}")));
     }
-    let footprint = Footprint::new(stage.file(), stage.shape(), spec)?;
+    let footprint = Footprint::new(stage.file(), stage.shape(), spec, engine.running)?;
     Ok((stage, Arc::new(vocabulary), footprint))
 }
 

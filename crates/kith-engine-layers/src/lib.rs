@@ -36,4 +36,5 @@ mod weights;
 
 pub use cache::{BLOCK, Track};
 pub use engine::{LayersEngine, supported_architectures};
+pub use panels::remove_stale_panels;
 pub use stage::{Next, Reads, Stage, StageOptions, Window};

@@ -5,7 +5,7 @@
 
 use crate::{
     answer::{Answer, Follows},
-    cache::Track,
+    cache::{BLOCK, Track},
     draft::{self, Draft},
     model::Shared,
     prefix::PrefixTree,
@@ -29,6 +29,8 @@ const LEAST: usize = 32;
 pub(crate) const MOST: usize = 512;
 /// Tokens of answers in a step beyond which nothing is guessed: there, guesses cost what they win.
 const GUESSING: usize = 8;
+/// Blocks kept free for every answer at work when one more begins, so that it need not give way at once.
+const SPARE: usize = 2;
 
 /// What the thread is told.
 pub(crate) enum Order {
@@ -63,6 +65,8 @@ pub(crate) struct Scheduler {
     prefix: PrefixTree,
     shared: Arc<Shared>,
     parallel: usize,
+    /// Blocks that answers at work may hold together; at least those of a whole window.
+    blocks: usize,
     waiting: VecDeque<Answer>,
     running: Vec<Running>,
     /// Seconds that a token of a prompt takes, as last measured.
@@ -71,12 +75,14 @@ pub(crate) struct Scheduler {
 }
 
 impl Scheduler {
-    pub(crate) fn new(stage: Stage, kept_blocks: usize, parallel: usize, shared: Arc<Shared>) -> Self {
+    /// `kept_blocks` is what may be held of sequences that have ended, `running_blocks` of those at work.
+    pub(crate) fn new(stage: Stage, kept_blocks: usize, running_blocks: usize, parallel: usize, shared: Arc<Shared>) -> Self {
         Self {
             stage,
             prefix: PrefixTree::new(kept_blocks),
             shared,
             parallel,
+            blocks: running_blocks,
             waiting: VecDeque::new(),
             running: Vec::new(),
             pace: ALONE.as_secs_f64() / MOST as f64,
@@ -108,10 +114,15 @@ impl Scheduler {
         }
     }
 
-    /// Begins answers while there is room.
+    /// Begins answers while there is room, and goes on with those that gave way.
     fn admit(&mut self) {
         self.waiting.retain(|answer| !answer.is_dropped());
         while self.running.len() < self.parallel {
+            let held: usize = self.running.iter().map(|running| running.answer.context().len().div_ceil(BLOCK) + SPARE).sum();
+            let fits = |answer: &Answer| held == 0 || held + answer.context().len().div_ceil(BLOCK) + SPARE <= self.blocks;
+            if !self.waiting.front().is_some_and(fits) {
+                return;
+            }
             let Some(mut answer) = self.waiting.pop_front() else { return };
             // At least one token is read: its logits are needed.
             let track = self.prefix.find(answer.context(), answer.context().len() - 1);
@@ -125,7 +136,10 @@ impl Scheduler {
         if self.running.is_empty() {
             return;
         }
-        let shares = self.shares();
+        let mut shares = self.shares();
+        while self.blocks_after(&shares) > self.blocks && self.give_way() {
+            shares = self.shares();
+        }
         let mut tokens: Vec<u32> = Vec::new();
         let mut wanted: Vec<usize> = Vec::new();
         for (running, share) in self.running.iter().zip(&shares) {
@@ -155,6 +169,21 @@ impl Scheduler {
             self.pace = start.elapsed().as_secs_f64() / tokens.len() as f64;
         }
         self.choose(shares);
+    }
+
+    /// Blocks that answers at work hold once these shares are read, all counted for each where several share some.
+    fn blocks_after(&self, shares: &[Share]) -> usize {
+        let each = self.running.iter().zip(shares);
+        each.map(|(running, share)| (running.track.len() + share.tokens + share.guess.len()).div_ceil(BLOCK)).sum()
+    }
+
+    /// Lets the youngest answer wait until there is room again: its tokens stay, its keys and values are found in the prefix tree or worked out
+    /// anew. `false` if it is the only one.
+    fn give_way(&mut self) -> bool {
+        let Some(youngest) = (self.running.len() > 1).then(|| self.running.pop()).flatten() else { return false };
+        self.prefix.keep(youngest.answer.context(), &youngest.track, true);
+        self.waiting.push_front(youngest.answer);
+        true
     }
 
     /// What each answer at work reads in the next step.

@@ -73,6 +73,11 @@ pub(crate) fn device() -> Result<Device, EngineError> {
     device.map_err(|error| EngineError::Failed(format!("cannot use the GPU: {error}")))
 }
 
+/// Whether models run on a GPU here.
+pub fn has_accelerator() -> bool {
+    device().is_ok_and(|device| !device.is_cpu())
+}
+
 impl Executor {
     /// Reads the weights. Blocks for as long as that takes. Touches nothing but the model's file: the tokenizer comes from it too, and
     /// its chat template is left alone (some make mistral.rs fetch a vocabulary from the network).

@@ -40,3 +40,4 @@ mod vocabulary;
 
 pub use bert::EncoderEngine;
 pub use engine::{MistralEngine, SUPPORTED_ARCHITECTURES, supported_folders};
+pub use executor::has_accelerator;

@@ -4,6 +4,7 @@ mod answer;
 mod catalogue;
 mod constraint;
 mod demand;
+mod engines;
 mod error;
 mod gate;
 mod latency;

@@ -2,6 +2,7 @@
 
 use crate::{
     InferenceError, KeepAlive, ModelCard,
+    engines::Engines,
     gate::{Gate, MAX_WAITING},
     plan::{self, Candidate, Plan},
     template::ChatTemplate,
@@ -38,6 +39,8 @@ pub struct Bounds {
     pub context: u32,
     /// How long models stay after their last use.
     pub keep_alive: KeepAlive,
+    /// The engine that is to hold a model where several read it, by its name; the first of them where there is none.
+    pub engine: Option<&'static str>,
 }
 
 /// A model in memory.
@@ -48,6 +51,8 @@ pub(crate) struct Resident {
     active: AtomicUsize,
     last_used: AtomicI64,
     keep: Mutex<Lease>,
+    /// The engine that was to hold it, as it was set then; another one may, where that one refused.
+    preferred: Option<&'static str>,
     changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
 }
@@ -120,7 +125,7 @@ pub struct LoadedModel {
 
 /// All models in memory.
 pub(crate) struct Residency {
-    engines: Vec<Arc<dyn Engine>>,
+    engines: Engines,
     bounds: RwLock<Bounds>,
     /// The most answers at once by one model for now; `u32::MAX` where only the bounds hold.
     throttle: AtomicU32,
@@ -136,7 +141,7 @@ pub(crate) struct Residency {
 impl Residency {
     pub fn new(engines: Vec<Arc<dyn Engine>>, bounds: Bounds, clock: Arc<dyn Clock>, events: Events) -> Arc<Self> {
         Arc::new(Self {
-            engines,
+            engines: Engines::new(engines),
             bounds: RwLock::new(bounds),
             throttle: AtomicU32::new(u32::MAX),
             clock,
@@ -200,7 +205,7 @@ impl Residency {
     }
 
     fn engine_of(&self, card: &ModelCard) -> Option<&Arc<dyn Engine>> {
-        self.engines.iter().find(|engine| engine.supports(&card.spec))
+        self.engines.first(card, self.bounds().engine)
     }
 
     /// Refuses models that write no answers. One that no engine reads is let through: loading says what is wrong with it.
@@ -256,12 +261,14 @@ impl Residency {
             let wanted = context.unwrap_or(this.bounds().context).min(card.context_length);
             if let Some(resident) = state.as_ref() {
                 // The template is compiled once; what else the model was made with is read from the present card.
-                let fresh =
-                    resident.card.version == card.version && resident.card.template == card.template && resident.model.is_alive();
+                let fresh = resident.card.version == card.version
+                    && resident.card.template == card.template
+                    && resident.preferred == this.bounds().engine
+                    && resident.model.is_alive();
                 if fresh && resident.model.info().context >= wanted {
                     return Ok((Use::new(Arc::clone(resident), keep_alive), Duration::ZERO));
                 }
-                // Other weights under the same name, a larger window wanted, or an engine that died: load anew, once those who
+                // Other weights under the same name, a larger window or another engine wanted, or an engine that died: load anew, once those who
                 // use it now have finished. Who comes meanwhile waits for the lock held here.
                 let old = Arc::clone(resident);
                 this.until_idle(&old).await?;
@@ -310,27 +317,23 @@ impl Residency {
         spec.parallel = self.bounds().parallel.max(1);
         // A request that wants less gets less without a window of its own: the next one may want more.
         spec.context = Some(context.unwrap_or(0).max(self.bounds().context).clamp(1, card.context_length.max(1)));
-        let engine = self
-            .engines
-            .iter()
-            .find(|engine| engine.supports(&spec))
-            .ok_or_else(|| bad(format!("no engine here reads models of architecture `{}`", spec.architecture)))?;
+        let preferred = self.bounds().engine;
         let (source, bos, eos) = (card.template.clone(), card.bos.clone(), card.eos.clone());
         // Parsing tries the template out, which may compute for a while.
         let template = tokio::task::spawn_blocking(move || ChatTemplate::parse(source.as_deref(), bos, eos))
             .await
             .map_err(|error| InferenceError::Failed(error.to_string()))?
             .map_err(|error| bad(format!("its chat template is broken: {error}")))?;
-        let estimate = engine.estimate(&spec);
-        let _one_at_a_time = self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
-        let model = engine.load(spec).await.map_err(|error| match error {
+        let needed = self.engines.estimate(&spec, preferred).unwrap_or(0);
+        let _one_at_a_time = self.make_room(&card.name, needed).await?;
+        let model = self.engines.load(&spec, preferred).await.map_err(|(engine, error)| match error {
             EngineError::OutOfMemory { needed, available } => {
                 InferenceError::OutOfMemory { model: card.name.clone(), needed, budget: available }
             }
             EngineError::UnsupportedModel(reason) | EngineError::Unsupported(reason) => bad(reason),
             other => {
                 tracing::error!(model = card.name, error = %other, "a model could not be loaded");
-                bad(format!("the {} engine could not read its weights", engine.name()))
+                bad(format!("the {engine} engine could not read its weights"))
             }
         })?;
         let template = match model.info().image_mark.clone() {
@@ -344,6 +347,7 @@ impl Residency {
             template: Arc::new(template),
             active: AtomicUsize::new(0),
             last_used: AtomicI64::new(self.clock.now().ms()),
+            preferred,
             keep: Mutex::new(Lease { keep_alive: self.bounds().keep_alive, expires: None }),
             changed: Arc::clone(&self.changed),
             clock: Arc::clone(&self.clock),
@@ -496,7 +500,7 @@ impl Residency {
 
     /// Whether some engine here reads this model.
     pub fn supports(&self, card: &ModelCard) -> bool {
-        self.engines.iter().any(|engine| engine.supports(&card.spec))
+        self.engine_of(card).is_some()
     }
 
     /// Requests waiting for any model.

@@ -110,6 +110,7 @@ struct InferenceTable {
     parallel: Option<u32>,
     context: Option<u32>,
     keep_alive_seconds: Option<i64>,
+    engine: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -396,7 +397,8 @@ fn bounds(table: &InferenceTable, machine_memory: u64) -> Result<Bounds, ConfigE
         }
     };
     let memory = table.memory_mib.map_or(machine_memory / 100 * MEMORY_PERCENT, |mib| mib.saturating_mul(1 << 20));
-    Ok(Bounds { memory, parallel, context, keep_alive })
+    let engine = crate::engines::preferred(table.engine.as_deref()).map_err(|reason| value("inference.engine", reason))?;
+    Ok(Bounds { memory, parallel, context, keep_alive, engine })
 }
 
 fn sources(table: SourcesTable, env: Environment<'_>) -> Result<Sources, ConfigError> {
@@ -493,6 +495,7 @@ mod tests {
         for (toml, word) in [
             ("[api]\nprot = 1", "prot"),
             ("[inference]\nparallel = 0", "inference.parallel"),
+            ("[inference]\nengine = \"steam\"", "inference.engine"),
             ("[keys]\nprovider = \"cloud\"", "keys.provider"),
             ("[api]\nhost = \"nowhere.example\"", "api.host"),
             ("[browse]\nroots = [\"music\"]", "browse.roots"),

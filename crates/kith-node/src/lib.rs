@@ -2,6 +2,7 @@
 
 mod config;
 mod edit;
+mod engines;
 mod live_config;
 mod log;
 mod node;

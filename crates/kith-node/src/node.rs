@@ -17,7 +17,6 @@ use kith_api::{App, AppParts, BuildInfo, Settings, configuration::Updates};
 use kith_blobs::{BlobError, Blobs};
 use kith_conversations::{Conversations, ConversationsError, ConversationsParts};
 use kith_engine::Engine;
-use kith_engine_mistral::{EncoderEngine, MistralEngine};
 use kith_events::Events;
 use kith_inference::{Inference, InferenceParts, KeyStoreError, ProviderBounds, Providers, ProvidersParts};
 use kith_keys::{Entropy, Identity, KeyError, OsEntropy, Sealer};
@@ -158,10 +157,6 @@ async fn bind(config: &Config) -> Result<Vec<TcpListener>, StartError> {
     Ok(listeners)
 }
 
-fn usual_engines() -> Vec<Arc<dyn Engine>> {
-    vec![Arc::new(MistralEngine::new()), Arc::new(EncoderEngine::new())]
-}
-
 /// A node that runs until it is stopped or dropped.
 pub struct Node {
     url: String,
@@ -185,9 +180,9 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node with mistral.rs as its engine, and one for encoders.
+    /// Starts a node with the product's engines.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_with(config, usual_engines()).await
+        Self::start_with(config, crate::engines::usual(&config.data_dir)).await
     }
 
     /// Starts a node with these engines, the preferred one first.
@@ -197,7 +192,7 @@ impl Node {
 
     /// Starts a node in a program that brings its own newer versions.
     pub async fn start_within(config: Config, updates: Arc<dyn Updates>) -> Result<Self, StartError> {
-        Self::start_whole(config, usual_engines(), Arc::new(SystemClock), Some(updates)).await
+        Self::start_whole(config, crate::engines::usual(&config.data_dir), Arc::new(SystemClock), Some(updates)).await
     }
 
     /// Starts a node that goes by this clock.
@@ -413,7 +408,8 @@ impl Node {
         serving.spawn(lan_task.run(Arc::clone(&app)));
         let record = NodeRecord { url: url.clone(), pid: std::process::id(), node_id: identity.node_id().to_string() };
         record.write(&config.data_dir).map_err(|error| StartError::Folder { path: config.data_dir.clone(), error })?;
-        let cleaning = clean(Arc::downgrade(&library), adapters, downloads.clone(), Arc::downgrade(&conversations));
+        let cleaning =
+            clean(config.data_dir.clone(), Arc::downgrade(&library), adapters, downloads.clone(), Arc::downgrade(&conversations));
         tokio::spawn(stop.clone().run_until_cancelled_owned(cleaning));
         tokio::spawn(kith_responses::sweep_hourly(Arc::downgrade(&responses)));
         events.publish("node.started", json!({"url": url}));
@@ -486,10 +482,15 @@ impl Node {
     }
 }
 
-/// Removes what a crash left behind, uploads that nobody made a model of, downloads that nobody went on with, and conversations that
-/// were deleted long ago. In the background:
-/// a node is ready without it.
-async fn clean(library: Weak<Library>, adapters: Adapters, downloads: Downloads, conversations: Weak<Conversations>) {
+/// Removes what a crash left behind, uploads that nobody made a model of, downloads that nobody went on with, weights kept of models that are
+/// gone, and conversations that were deleted long ago. In the background: a node is ready without it.
+async fn clean(
+    data_dir: PathBuf,
+    library: Weak<Library>,
+    adapters: Adapters,
+    downloads: Downloads,
+    conversations: Weak<Conversations>,
+) {
     loop {
         let Some(library) = library.upgrade() else { return };
         if let Err(error) = downloads.clean().await {
@@ -505,6 +506,10 @@ async fn clean(library: Weak<Library>, adapters: Adapters, downloads: Downloads,
         drop(library);
         if let Err(error) = adapters.clean().await {
             tracing::warn!(%error, "adapted models could not be cleaned");
+        }
+        let folder = data_dir.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || crate::engines::remove_stale_weights(&folder)).await {
+            tracing::warn!(%error, "weights kept of models that are gone could not be removed");
         }
         if let Some(conversations) = conversations.upgrade()
             && let Err(error) = conversations.clean().await

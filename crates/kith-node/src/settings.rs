@@ -58,6 +58,7 @@ pub(crate) const SETTINGS: &[Known] = &[
         KeepAlive::For(time) => json!(time.as_secs()),
         KeepAlive::Forever => json!(-1),
     }),
+    known("inference.engine", &[], true, |c| json!(c.inference.engine.unwrap_or(crate::engines::AUTO))),
     known("keys.provider", &["KITH_KEY_PROVIDER"], false, |c| {
         json!(if c.key_provider == KeyProvider::File { "file" } else { "auto" })
     }),

@@ -123,6 +123,30 @@ async fn a_seeded_answer_does_not_depend_on_its_company_or_on_the_prefix_cache()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn answers_that_do_not_fit_together_take_turns_and_say_the_same() {
+    let made = Made::new("llama", Format::Q8_0, 20);
+    let roomy = load(&made).await;
+    let requests: Vec<GenerateRequest> = (0..6).map(|seed| asking(prompt(seed, 100), 250, Some(seed))).collect();
+    let mut alone = Vec::new();
+    for request in &requests {
+        alone.push(ids(&answer(&roomy, request.clone()).await.0));
+    }
+    // Room for the blocks of one window: six answers of six blocks each cannot all be at work.
+    let file = made.file();
+    let engine = LayersEngine::new().with_threads(2).with_running(1);
+    let spec = spec(&file, "llama");
+    let estimate = engine.estimate(&spec);
+    assert!(estimate.cache < LayersEngine::new().estimate(&spec).cache);
+    let tight = engine.load(spec).await.unwrap();
+    let together = join_all(requests.iter().map(|request| answer(&tight, request.clone()))).await;
+    for (alone, (together, done)) in alone.iter().zip(&together) {
+        assert_eq!(*alone, ids(together));
+        assert_eq!((done.usage.prompt, done.usage.completion), (100, 250));
+    }
+    assert!(tight.memory().cache <= estimate.cache);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_conversation_goes_on_from_where_it_was() {
     let model = load(&Made::new("llama", Format::Q8_0, 13)).await;
     let first = prompt(1, 100);

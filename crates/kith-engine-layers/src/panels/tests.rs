@@ -1,5 +1,6 @@
 //! What `panels` promises, sentence by sentence.
 
+use super::remove_stale_panels;
 use crate::{
     made::Made,
     stage::{Next, Reads, Stage, StageOptions},
@@ -55,4 +56,34 @@ fn a_file_that_is_cut_or_of_another_model_is_not_used() {
     // The model file is replaced.
     fs::write(model.path(), Made::new("qwen2", Format::Q8_0, 2).bytes()).unwrap();
     assert!(load(model.path(), folder.path()).unsaved().is_some());
+}
+
+#[test]
+fn files_of_models_that_are_gone_are_removed_and_the_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let panels = folder.path().join("panels");
+    assert_eq!(remove_stale_panels(&panels).unwrap(), 0, "there is no folder yet");
+    let (stays, goes) = (Made::new("llama", Format::Q8_0, 1).file(), Made::new("llama", Format::Q8_0, 2).file());
+    for model in [&stays, &goes] {
+        load(model.path(), &panels).unsaved().unwrap().save().unwrap();
+    }
+    for (name, content) in
+        [("cut.panels", &b"KITHPAN2 and then nothing of what belongs here"[..]), ("notes.txt", b"mine"), ("new.panels.part", b"")]
+    {
+        fs::write(panels.join(name), content).unwrap();
+    }
+    drop(goes);
+    assert!(remove_stale_panels(&panels).unwrap() > 0);
+    let mut left: Vec<String> =
+        fs::read_dir(&panels).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    let own = format!("{}.0-4-3.panels", stays.path().file_name().unwrap().to_str().unwrap());
+    let mut wanted = vec![own, "new.panels.part".into(), "notes.txt".into()];
+    wanted.sort();
+    assert_eq!(left, wanted);
+    fs::File::options().write(true).open(panels.join("new.panels.part")).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+    // The model at the same place is another one now.
+    fs::write(stays.path(), Made::new("llama", Format::Q8_0, 3).bytes()).unwrap();
+    assert!(remove_stale_panels(&panels).unwrap() > 0);
+    assert_eq!(fs::read_dir(&panels).unwrap().count(), 1);
 }

@@ -73,6 +73,8 @@ const STAYS: &[(i64, &str)] = &[
     (-1, "Until Kith stops"),
 ];
 const SEALS: &[(&str, &str)] = &[("auto", "System keyring, else a file"), ("file", "A file with the data")];
+const ENGINES: &[(&str, &str)] =
+    &[("auto", "The fastest that reads the model"), ("layers", "Kith's own"), ("mistral.rs", "mistral.rs")];
 
 /// All of them, in the order they are shown in.
 pub const KNOWN: &[Known] = &[
@@ -115,6 +117,14 @@ pub const KNOWN: &[Known] = &[
         "Context",
         "How much of a conversation a model sees, unless a client asks otherwise.",
         count("tokens", 64, 10_000_000),
+    ),
+    known(
+        "inference.engine",
+        Part::Answers,
+        "Memory and speed",
+        "Engine",
+        "What runs a model that several engines read. Another one holds it where that one cannot.",
+        Kind::Word(ENGINES),
     ),
     known(
         "sources.hf_endpoint",

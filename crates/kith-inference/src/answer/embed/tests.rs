@@ -45,7 +45,7 @@ fn inference(engine: &ScriptedEngine) -> Arc<Inference> {
     Inference::new(InferenceParts {
         engines: vec![Arc::new(engine.clone())],
         catalogue: Arc::new(Anything),
-        bounds: Bounds { memory: 1 << 30, parallel: 1, context: 2048, keep_alive: KeepAlive::Forever },
+        bounds: Bounds { memory: 1 << 30, parallel: 1, context: 2048, keep_alive: KeepAlive::Forever, engine: None },
         clock: Arc::clone(&clock),
         events: Events::new(clock),
         random: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),

@@ -1,0 +1,42 @@
+//! The engines of the product, which of them the owner prefers, and the files in which the layer engine keeps weights.
+
+use kith_engine::Engine;
+use kith_engine_layers::LayersEngine;
+use kith_engine_mistral::{EncoderEngine, MistralEngine};
+use std::{path::Path, sync::Arc};
+
+/// The word for no preference.
+pub(crate) const AUTO: &str = "auto";
+/// The engines that read the same models, by the names under which they hold them.
+const CHOICE: [&str; 2] = ["layers", "mistral.rs"];
+/// The folder of weights as the layer engine's kernels want them, in the node's folder.
+const PANELS: &str = "panels";
+/// Weights are kept only where this many times their size is free: a faster start is not worth a full disk.
+const ROOM: u64 = 4;
+
+/// Models' engines, the preferred one first. On a computer without an accelerator that is the layer engine, for the models it reads.
+pub(crate) fn usual(data_dir: &Path) -> Vec<Arc<dyn Engine>> {
+    let folder = data_dir.join(PANELS);
+    let disk = data_dir.to_owned();
+    let may_keep = move |bytes: u64| fs4::available_space(&disk).is_ok_and(|free| free / ROOM >= bytes);
+    let layers: Arc<dyn Engine> = Arc::new(LayersEngine::new().with_panels(folder, may_keep));
+    let (mistral, encoders): (Arc<dyn Engine>, Arc<dyn Engine>) =
+        (Arc::new(MistralEngine::new()), Arc::new(EncoderEngine::new()));
+    if kith_engine_mistral::has_accelerator() { vec![mistral, layers, encoders] } else { vec![layers, mistral, encoders] }
+}
+
+/// The engine that the configuration prefers.
+pub(crate) fn preferred(word: Option<&str>) -> Result<Option<&'static str>, String> {
+    let Some(word) = word.filter(|word| *word != AUTO) else { return Ok(None) };
+    let known = CHOICE.into_iter().find(|name| *name == word);
+    known.map(Some).ok_or_else(|| format!("`{word}` is none of `{AUTO}`, `{}`", CHOICE.join("`, `")))
+}
+
+/// Removes weights that were kept of models that are gone. Blocks on the disk.
+pub(crate) fn remove_stale_weights(data_dir: &Path) {
+    match kith_engine_layers::remove_stale_panels(&data_dir.join(PANELS)) {
+        Ok(0) => {}
+        Ok(bytes) => tracing::info!(bytes, "removed weights kept of models that are gone"),
+        Err(error) => tracing::warn!(%error, "weights kept of models that are gone could not be removed"),
+    }
+}
