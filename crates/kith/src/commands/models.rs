@@ -74,11 +74,12 @@ fn ps_table(loaded: &Value, now: DateTime<Utc>) -> String {
                 render::size(size),
                 processor(size, model["size_vram"].as_u64().unwrap_or_default()),
                 model["context_length"].as_u64().map(|tokens| tokens.to_string()).unwrap_or_default(),
+                text(&model["engine"]),
                 until(&text(&model["expires_at"]), now),
             ]
         })
         .collect();
-    render::table(["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"], &rows)
+    render::table(["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "ENGINE", "UNTIL"], &rows)
 }
 
 /// Where a model lies, by the bytes of it in the GPU's memory: `100% CPU`, `25%/75% CPU/GPU`.
@@ -124,9 +125,9 @@ mod tests {
     #[test]
     fn ps_shows_where_a_model_lies_and_how_long() {
         let loaded = json!({"models": [{"name": "a:b", "digest": "d", "size": 400, "size_vram": 300, "context_length": 2048,
-            "expires_at": "2026-01-31T08:04:00Z"}]});
+            "engine": "layers", "expires_at": "2026-01-31T08:04:00Z"}]});
         let table = ps_table(&loaded, now());
-        assert!(table.ends_with("a:b     d     400 B    25%/75% CPU/GPU    2048       4 minutes from now\n"), "{table}");
+        assert!(table.ends_with("a:b     d     400 B    25%/75% CPU/GPU    2048       layers    4 minutes from now\n"), "{table}");
     }
 
     #[test]
