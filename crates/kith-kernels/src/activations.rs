@@ -94,13 +94,27 @@ impl Activations {
     /// # Panics
     /// If `values` is no whole number of columns.
     pub fn load(&mut self, pool: &Pool, set: Set, values: &[f32], depth: usize) {
+        self.values.clear();
+        self.values.extend_from_slice(values);
+        self.quantise(pool, set, values, depth);
+    }
+
+    /// The same for matrices of quantised weights alone: the values themselves are not kept, which saves a copy of all.
+    ///
+    /// # Panics
+    /// If `values` is no whole number of columns, or `depth` no whole number of groups.
+    pub fn load_codes(&mut self, pool: &Pool, set: Set, values: &[f32], depth: usize) {
+        assert!(depth.is_multiple_of(GROUP), "whole groups");
+        self.values.clear();
+        self.quantise(pool, set, values, depth);
+    }
+
+    fn quantise(&mut self, pool: &Pool, set: Set, values: &[f32], depth: usize) {
         /// Values that are quantised by one thread without asking the others.
         const ALONE: usize = 8192;
         assert!(depth > 0 && values.len().is_multiple_of(depth), "whole columns");
         self.depth = depth;
         self.count = values.len() / depth;
-        self.values.clear();
-        self.values.extend_from_slice(values);
         let groups = if depth.is_multiple_of(GROUP) { values.len() / GROUP } else { 0 };
         self.groups.resize(groups, Group::EMPTY);
         if values.len() <= ALONE {
@@ -133,7 +147,7 @@ impl Activations {
     /// Column `index` as it came.
     ///
     /// # Panics
-    /// If there is no such column.
+    /// If there is no such column, or its values were not kept.
     pub fn values(&self, index: usize) -> &[f32] {
         &self.values[index * self.depth..][..self.depth]
     }

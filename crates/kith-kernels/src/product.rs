@@ -10,7 +10,7 @@ mod avx512;
 mod neon;
 mod plain;
 
-use crate::{Activations, Group, Matrix, PANEL_ROWS, Pool, Set, panel::GROUP, pool::Parts, sets::Kind};
+use crate::{Activations, Format, Group, Matrix, PANEL_ROWS, Pool, Set, panel::GROUP, pool::Parts, sets::Kind};
 
 /// Columns that the widest tile takes.
 const TILE: usize = 8;
@@ -21,8 +21,6 @@ const FEW: usize = 4;
 const GRAIN: std::ops::RangeInclusive<usize> = 16 * 1024..=256 * 1024;
 /// See [`GRAIN`].
 const SHARES: usize = 8;
-/// Columns gone through before the next panel, so that they stay in the second-level cache.
-const COLUMNS: usize = 64;
 /// Panels that a thread takes at a time when there are many columns.
 const PANELS: usize = 2;
 
@@ -86,24 +84,43 @@ impl Work<'_> {
     fn part(&self, set: Set, columns: &Activations, part: usize) {
         let panels = part * self.per_part..self.matrix.panel_count().min((part + 1) * self.per_part);
         let mut tile: Tile = [[0.0; PANEL_ROWS]; TILE];
-        for first in (0..columns.count()).step_by(COLUMNS) {
-            let last = columns.count().min(first + COLUMNS);
+        let mut column = 0;
+        while column < columns.count() {
+            let width = width(set, columns.count() - column);
+            let inputs = Inputs::new(self.matrix, columns, column, width);
             for panel in panels.clone() {
-                let bytes = self.matrix.panel(panel);
-                let mut column = first;
-                while column < last {
-                    let width = width(set, last - column);
-                    fill(set, self.matrix, bytes, columns, column, &mut tile[..width]);
-                    for results in &tile[..width] {
-                        let row = panel * PANEL_ROWS;
-                        let rows = PANEL_ROWS.min(self.matrix.rows() - row);
-                        // SAFETY: a panel belongs to one part, and a part is done once: nobody else has these rows of this column.
-                        let out = unsafe { self.out.slice(column * self.matrix.rows() + row, rows) };
-                        out.copy_from_slice(&results[..rows]);
-                        column += 1;
+                fill(set, self.matrix.format(), self.matrix.panel(panel), &inputs, &mut tile[..width]);
+                let row = panel * PANEL_ROWS;
+                let rows = PANEL_ROWS.min(self.matrix.rows() - row);
+                for (results, column) in tile[..width].iter().zip(column..) {
+                    // SAFETY: a panel belongs to one part, and a part is done once: nobody else has these rows of this column.
+                    let out = unsafe { self.out.slice(column * self.matrix.rows() + row, rows) };
+                    match out.as_chunks_mut::<PANEL_ROWS>() {
+                        ([out], []) => *out = *results,
+                        (_, out) => out.copy_from_slice(&results[..rows]),
                     }
                 }
             }
+            column += width;
+        }
+    }
+}
+
+/// The columns of a tile, as the matrix wants them.
+enum Inputs<'a> {
+    Floats([&'a [f32]; TILE]),
+    Codes([&'a [Group]; TILE]),
+}
+
+impl<'a> Inputs<'a> {
+    /// `width` columns from `first` on.
+    fn new(matrix: &Matrix, columns: &'a Activations, first: usize, width: usize) -> Self {
+        if matrix.format().is_float() {
+            Self::Floats(std::array::from_fn(|i| columns.values(first + i.min(width - 1))))
+        } else {
+            let codes: [&[Group]; TILE] = std::array::from_fn(|i| columns.groups(first + i.min(width - 1)));
+            debug_assert!(codes.iter().all(|groups| groups.len() * GROUP == matrix.depth()));
+            Self::Codes(codes)
         }
     }
 }
@@ -124,41 +141,42 @@ fn width(set: Set, left: usize) -> usize {
     }
 }
 
-/// The products of one panel with `tile.len()` (1 to 4, or 8) columns from `column` on.
-fn fill(set: Set, matrix: &Matrix, panel: &[u8], columns: &Activations, column: usize, tile: &mut [[f32; PANEL_ROWS]]) {
-    if matrix.format().is_float() {
-        let inputs: [&[f32]; TILE] = std::array::from_fn(|i| columns.values(column + i.min(tile.len() - 1)));
-        let inputs = &inputs[..tile.len()];
-        match set.kind() {
-            Kind::Scalar => plain::floats(matrix.format(), panel, inputs, tile),
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => {
-                for (inputs, tile) in inputs.chunks(FEW).zip(tile.chunks_mut(FEW)) {
-                    // SAFETY: a `Set` of this kind exists only where its instructions do. The panel is one of this format, as deep as each column.
-                    unsafe { avx2::floats(matrix.format(), panel, inputs, tile) };
+/// The products of one panel with the `tile.len()` (1 to 4, or 8) columns of `inputs`.
+fn fill(set: Set, format: Format, panel: &[u8], inputs: &Inputs<'_>, tile: &mut [[f32; PANEL_ROWS]]) {
+    match inputs {
+        Inputs::Floats(inputs) => {
+            let inputs = &inputs[..tile.len()];
+            match set.kind() {
+                Kind::Scalar => plain::floats(format, panel, inputs, tile),
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => {
+                    for (inputs, tile) in inputs.chunks(FEW).zip(tile.chunks_mut(FEW)) {
+                        // SAFETY: a `Set` of this kind exists only where its instructions do. The panel is one of this format, as deep as each
+                        // column.
+                        unsafe { avx2::floats(format, panel, inputs, tile) };
+                    }
                 }
+                #[cfg(target_arch = "aarch64")]
+                Kind::Neon => plain::floats(format, panel, inputs, tile),
             }
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon => plain::floats(matrix.format(), panel, inputs, tile),
         }
-    } else {
-        let inputs: [&[Group]; TILE] = std::array::from_fn(|i| columns.groups(column + i.min(tile.len() - 1)));
-        let inputs = &inputs[..tile.len()];
-        debug_assert!(inputs.iter().all(|groups| groups.len() * GROUP == matrix.depth()));
-        match set.kind() {
-            Kind::Scalar => plain::codes(matrix.format(), panel, inputs, tile),
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx2 => unsafe { avx2::codes(matrix.format(), panel, inputs, tile) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Kind::AvxVnni => unsafe { avx2::codes_vnni(matrix.format(), panel, inputs, tile) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "x86_64")]
-            Kind::Avx512 => unsafe { avx512::codes(matrix.format(), panel, inputs, tile) },
-            // SAFETY: as above.
-            #[cfg(target_arch = "aarch64")]
-            Kind::Neon => unsafe { neon::codes(matrix.format(), panel, inputs, tile) },
+        Inputs::Codes(inputs) => {
+            let inputs = &inputs[..tile.len()];
+            match set.kind() {
+                Kind::Scalar => plain::codes(format, panel, inputs, tile),
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx2 => unsafe { avx2::codes(format, panel, inputs, tile) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Kind::AvxVnni => unsafe { avx2::codes_vnni(format, panel, inputs, tile) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                Kind::Avx512 => unsafe { avx512::codes(format, panel, inputs, tile) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "aarch64")]
+                Kind::Neon => unsafe { neon::codes(format, panel, inputs, tile) },
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     weights::{Forward, Heads, Inner},
 };
 use kith_kernels::{
-    Activations, Pool, Product, Set,
+    Activations, Matrix, Pool, Product, Set,
     attention::{AttentionShape, Span, attend},
     multiply, vector,
 };
@@ -35,7 +35,8 @@ impl Stage {
         self.attend(number, nexts);
         let (layer, width, set) = (&self.layers[number], self.shape.width, self.set);
         let out = sized(&mut self.buffers.out, tokens * width);
-        self.activations.load(&self.pool, set, &self.buffers.attended, self.shape.heads * self.shape.head);
+        let attended = self.shape.heads * self.shape.head;
+        take(&mut self.activations, &self.pool, set, &self.buffers.attended, attended, &[&layer.output]);
         multiply(&self.pool, set, &self.activations, &mut [Product { matrix: &layer.output, out }]);
         if let Some(bias) = &layer.output_bias {
             out.chunks_exact_mut(width).for_each(|out| vector::add(set, out, bias));
@@ -45,7 +46,7 @@ impl Stage {
         match &layer.forward {
             Forward::Dense(inner) => {
                 let out = sized(&mut self.buffers.out, tokens * width);
-                self.activations.load(&self.pool, set, &self.buffers.normed, width);
+                take(&mut self.activations, &self.pool, set, &self.buffers.normed, width, &[&inner.gate, &inner.up]);
                 let mut feed = Feed {
                     pool: &self.pool,
                     set,
@@ -63,7 +64,8 @@ impl Stage {
     fn project(&mut self, number: usize, tokens: usize) {
         let heads = &self.layers[number].heads;
         let buffers = &mut self.buffers;
-        self.activations.load(&self.pool, self.set, &buffers.normed, self.shape.width);
+        let matrices = [&heads.queries, &heads.keys, &heads.values];
+        take(&mut self.activations, &self.pool, self.set, &buffers.normed, self.shape.width, &matrices);
         let mut products = [
             Product { matrix: &heads.queries, out: sized(&mut buffers.queries, tokens * heads.queries.rows()) },
             Product { matrix: &heads.keys, out: sized(&mut buffers.keys, tokens * heads.keys.rows()) },
@@ -168,7 +170,7 @@ impl Stage {
         let (width, set, used) = (self.shape.width, self.set, counts.used);
         let chosen = &mut self.buffers.experts;
         let normed = &self.buffers.normed;
-        self.activations.load(&self.pool, set, normed, width);
+        take(&mut self.activations, &self.pool, set, normed, width, &[router]);
         let scores = sized(&mut chosen.scores, tokens * counts.count);
         multiply(&self.pool, set, &self.activations, &mut [Product { matrix: router, out: scores }]);
         chosen.choices.clear();
@@ -187,7 +189,7 @@ impl Stage {
                 chosen.inputs.extend_from_slice(&normed[place / used * width..][..width]);
             }
             let outputs = sized(&mut chosen.outputs, places.len() * width);
-            self.activations.load(&self.pool, set, &chosen.inputs, width);
+            take(&mut self.activations, &self.pool, set, &chosen.inputs, width, &[&inner.gate, &inner.up]);
             let mut feed = Feed {
                 pool: &self.pool,
                 set,
@@ -208,6 +210,15 @@ impl Stage {
                 vector::add_scaled(set, out, &answers[place * width..][..width], choices[place].1);
             }
         });
+    }
+}
+
+/// Loads the columns that these matrices are about to take: the values themselves only where one of them holds floats.
+fn take(activations: &mut Activations, pool: &Pool, set: Set, values: &[f32], depth: usize, matrices: &[&Matrix]) {
+    if matrices.iter().any(|matrix| matrix.format().is_float()) {
+        activations.load(pool, set, values, depth);
+    } else {
+        activations.load_codes(pool, set, values, depth);
     }
 }
 
@@ -267,7 +278,7 @@ impl Feed<'_> {
             let up = &*up;
             self.pool.for_chunks(gate, 4096, |chunk, gate| open(gate, &up[chunk * 4096..][..gate.len()]));
         }
-        self.activations.load(self.pool, set, gate, rows);
+        take(self.activations, self.pool, set, gate, rows, &[&inner.down]);
         multiply(self.pool, set, self.activations, &mut [Product { matrix: &inner.down, out }]);
     }
 }
