@@ -2,9 +2,11 @@
 
 use super::{
     Next, Stage,
+    adapted::{Share, Work},
     buffers::{pairs, sized},
 };
 use crate::{
+    adapter::{Part, Place},
     cache::Room,
     family::Gate,
     weights::{Forward, Heads, Inner},
@@ -37,6 +39,8 @@ impl Stage {
         let out = sized(&mut self.buffers.out, tokens * width);
         self.activations.load(&self.pool, set, &self.buffers.attended, self.shape.heads * self.shape.head);
         multiply(&self.pool, set, &self.activations, &mut [Product { matrix: &layer.output, out }]);
+        let place = Place::new(self.window.layers.start + number, Part::Output);
+        self.adapting.add(&self.pool, set, &self.activations, &mut [(place, &mut *out)]);
         if let Some(bias) = &layer.output_bias {
             out.chunks_exact_mut(width).for_each(|out| vector::add(set, out, bias));
         }
@@ -46,12 +50,15 @@ impl Stage {
             Forward::Dense(inner) => {
                 let out = sized(&mut self.buffers.out, tokens * width);
                 self.activations.load(&self.pool, set, &self.buffers.normed, width);
+                let (shares, work) = self.adapting.parts();
                 let mut feed = Feed {
                     pool: &self.pool,
                     set,
                     gate: self.shape.family.gate,
                     activations: &mut self.activations,
                     buffers: (&mut self.buffers.gate, &mut self.buffers.up),
+                    adapted: (shares, work),
+                    place: Place::new(self.window.layers.start + number, Part::Gate),
                 };
                 feed.forward(inner, out);
             }
@@ -70,6 +77,13 @@ impl Stage {
             Product { matrix: &heads.values, out: sized(&mut buffers.values, tokens * heads.values.rows()) },
         ];
         multiply(&self.pool, self.set, &self.activations, &mut products);
+        let place = |part| Place::new(self.window.layers.start + number, part);
+        let mut outs = [
+            (place(Part::Queries), buffers.queries.as_mut_slice()),
+            (place(Part::Keys), buffers.keys.as_mut_slice()),
+            (place(Part::Values), buffers.values.as_mut_slice()),
+        ];
+        self.adapting.add(&self.pool, self.set, &self.activations, &mut outs);
         if let Some([_, _, bias]) = &heads.biases {
             buffers.values.chunks_exact_mut(bias.len()).for_each(|values| vector::add(self.set, values, bias));
         }
@@ -171,6 +185,8 @@ impl Stage {
         self.activations.load(&self.pool, set, normed, width);
         let scores = sized(&mut chosen.scores, tokens * counts.count);
         multiply(&self.pool, set, &self.activations, &mut [Product { matrix: router, out: scores }]);
+        let layer = self.window.layers.start + number;
+        self.adapting.add(&self.pool, set, &self.activations, &mut [(Place::new(layer, Part::Router), &mut *scores)]);
         chosen.choices.clear();
         for scores in scores.chunks_exact_mut(counts.count) {
             vector::softmax(set, scores);
@@ -188,12 +204,15 @@ impl Stage {
             }
             let outputs = sized(&mut chosen.outputs, places.len() * width);
             self.activations.load(&self.pool, set, &chosen.inputs, width);
+            let shares = self.adapting.among(places.iter().map(|place| place / used));
             let mut feed = Feed {
                 pool: &self.pool,
                 set,
                 gate: self.shape.family.gate,
                 activations: &mut self.activations,
                 buffers: (&mut self.buffers.gate, &mut self.buffers.up),
+                adapted: (&shares, self.adapting.work()),
+                place: Place { expert: number, ..Place::new(layer, Part::Gate) },
             };
             feed.forward(inner, outputs);
             for (place, output) in places.iter().zip(outputs.chunks_exact(width)) {
@@ -247,6 +266,10 @@ struct Feed<'a> {
     gate: Gate,
     activations: &'a mut Activations,
     buffers: (&'a mut Vec<f32>, &'a mut Vec<f32>),
+    /// The adapters of the inputs.
+    adapted: (&'a [Share], &'a mut Work),
+    /// Its gate.
+    place: Place,
 }
 
 impl Feed<'_> {
@@ -256,6 +279,10 @@ impl Feed<'_> {
         let (gate, up) = (sized(self.buffers.0, length), sized(self.buffers.1, length));
         let mut products = [Product { matrix: &inner.gate, out: &mut *gate }, Product { matrix: &inner.up, out: &mut *up }];
         multiply(self.pool, set, self.activations, &mut products);
+        let (shares, work) = (self.adapted.0, &mut *self.adapted.1);
+        let place = |part| Place { part, ..self.place };
+        let mut outs = [(place(Part::Gate), &mut *gate), (place(Part::Up), &mut *up)];
+        work.add(self.pool, set, shares, self.activations, &mut outs);
         let open = |gate: &mut [f32], up: &[f32]| match self.gate {
             Gate::Silu => vector::swiglu(set, gate, up),
             Gate::Gelu => vector::geglu(set, gate, up),
@@ -268,6 +295,7 @@ impl Feed<'_> {
             self.pool.for_chunks(gate, 4096, |chunk, gate| open(gate, &up[chunk * 4096..][..gate.len()]));
         }
         self.activations.load(self.pool, set, gate, rows);
-        multiply(self.pool, set, self.activations, &mut [Product { matrix: &inner.down, out }]);
+        multiply(self.pool, set, self.activations, &mut [Product { matrix: &inner.down, out: &mut *out }]);
+        work.add(self.pool, set, shares, self.activations, &mut [(place(Part::Down), out)]);
     }
 }
