@@ -1,6 +1,6 @@
 //! One answer while it is written: the tokens so far, the random sequence, the grammar, and the reader's end of the channel.
 
-use crate::{grammar::Grammar, vocabulary::Vocabulary};
+use crate::{adapter::Weights, grammar::Grammar, vocabulary::Vocabulary};
 use kith_engine::{
     EngineError, Finish, Generated, Sampling, Step, Timings, Token, TopToken, Usage, random::SplitMix64, sampling,
     utf8::Utf8Joiner,
@@ -23,6 +23,7 @@ pub(crate) struct Answer {
     logprobs: Option<usize>,
     ignore_eos: bool,
     grammar: Option<Grammar>,
+    adapter: Option<Arc<Weights>>,
     vocabulary: Arc<Vocabulary>,
     joiner: Utf8Joiner,
     steps: StepSender,
@@ -42,6 +43,7 @@ pub(crate) struct Beginning {
     pub(crate) logprobs: Option<u8>,
     pub(crate) ignore_eos: bool,
     pub(crate) grammar: Option<Grammar>,
+    pub(crate) adapter: Option<Arc<Weights>>,
 }
 
 /// What follows from one step.
@@ -66,6 +68,7 @@ impl Answer {
             logprobs: beginning.logprobs.map(usize::from),
             ignore_eos: beginning.ignore_eos,
             grammar: beginning.grammar,
+            adapter: beginning.adapter,
             vocabulary,
             joiner: Utf8Joiner::default(),
             steps,
@@ -79,6 +82,11 @@ impl Answer {
     /// The prompt and the tokens so far.
     pub(crate) fn context(&self) -> &[u32] {
         &self.context
+    }
+
+    /// What the model answers with.
+    pub(crate) fn adapter(&self) -> Option<&Arc<Weights>> {
+        self.adapter.as_ref()
     }
 
     /// Tokens that may still be written.

@@ -1,5 +1,6 @@
 //! Keys and values of sequences: blocks of 64 positions over all layers of a window, shared where sequences begin alike.
 
+use crate::adapter::Weights;
 use kith_kernels::attention::{CacheShape, PAGE, Pages};
 use std::{
     ops::Range,
@@ -68,11 +69,13 @@ impl Drop for Block {
     }
 }
 
-/// The keys and values of one sequence up to its length, in a stage's layers. A clone shares them; what is written later is each one's own.
+/// The keys and values of one sequence up to its length, in a stage's layers, and the adapter they are worked out with. A clone shares them;
+/// what is written later is each one's own.
 #[derive(Debug, Clone, Default)]
 pub struct Track {
     blocks: Vec<Arc<Block>>,
     length: usize,
+    adapter: Option<Arc<Weights>>,
 }
 
 impl Track {
@@ -81,10 +84,15 @@ impl Track {
         Self::default()
     }
 
-    /// Blocks that others have filled up to `length`.
-    pub(crate) fn of(blocks: Vec<Arc<Block>>, length: usize) -> Self {
+    /// Blocks that others have filled up to `length`, with the same adapter.
+    pub(crate) fn of(blocks: Vec<Arc<Block>>, length: usize, adapter: Option<Arc<Weights>>) -> Self {
         debug_assert!(length <= blocks.len() * BLOCK);
-        Self { blocks, length }
+        Self { blocks, length, adapter }
+    }
+
+    /// What is applied to the sequence's tokens.
+    pub(crate) fn adapter(&self) -> Option<&Arc<Weights>> {
+        self.adapter.as_ref()
     }
 
     /// Tokens whose keys and values it holds.

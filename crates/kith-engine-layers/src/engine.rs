@@ -1,6 +1,7 @@
 //! Loading: which models are read, how much memory they take, and the thread they live on.
 
 use crate::{
+    adapter::Shelf,
     cache::BLOCK,
     family,
     gguf::Gguf,
@@ -100,6 +101,10 @@ impl Engine for LayersEngine {
 
     fn supports(&self, spec: &ModelSpec) -> bool {
         spec.format == ModelFormat::Gguf && family::family(&spec.architecture).is_some()
+    }
+
+    fn adapts(&self, spec: &ModelSpec) -> bool {
+        self.supports(spec)
     }
 
     fn estimate(&self, spec: &ModelSpec) -> Memory {
@@ -208,6 +213,7 @@ fn live(
         block: footprint.block,
         blocks: stage.cache().counter(),
         grammars: Arc::new(Grammars::new(Arc::clone(&vocabulary))),
+        adapters: Arc::new(Shelf::new(stage.targets(), footprint.weights)),
         vocabulary,
         orders,
         shared: Arc::clone(&shared),

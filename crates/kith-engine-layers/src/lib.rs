@@ -12,10 +12,14 @@
 //! cache, on however many threads, with or without guesses, and on every processor: the kernels fix the order of all sums, and nothing here
 //! depends on time but when tokens come.
 //!
+//! **Adapters** (LoRA) come with requests and are applied while these are answered: sequences with different adapters, or none, are worked on
+//! together, and those with none pay nothing.
+//!
 //! **Memory.** Weights are laid out anew for the kernels when a model is loaded and held in memory, or mapped
 //! from a file in which they were kept before ([`LayersEngine::with_panels`]); the model file stays mapped for embeddings. Keys
 //! and values are halves in blocks of 64 positions.
 
+mod adapter;
 mod answer;
 mod cache;
 mod draft;

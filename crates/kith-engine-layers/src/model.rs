@@ -1,6 +1,7 @@
 //! A model in memory, as the port sees it.
 
 use crate::{
+    adapter::Shelf,
     answer::{Answer, Beginning},
     grammar::{Grammar, Grammars},
     scheduler::Order,
@@ -57,6 +58,7 @@ pub(crate) struct LayersModel {
     pub(crate) blocks: Arc<AtomicU64>,
     pub(crate) vocabulary: Arc<Vocabulary>,
     pub(crate) grammars: Arc<Grammars>,
+    pub(crate) adapters: Arc<Shelf>,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) entropy: Entropy,
@@ -127,7 +129,12 @@ impl Loaded for LayersModel {
         if self.shared.freed.is_cancelled() {
             return Memory::default();
         }
-        Memory { weights: self.weights, cache: self.blocks.load(Ordering::Relaxed) * self.block, gpu: 0 }
+        let weights = self.weights + self.adapters.held();
+        Memory { weights, cache: self.blocks.load(Ordering::Relaxed) * self.block, gpu: 0 }
+    }
+
+    fn adapts(&self) -> bool {
+        true
     }
 
     async fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError> {
@@ -148,11 +155,15 @@ impl Loaded for LayersModel {
             return Err(error);
         }
         request.check()?;
-        let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos } = request;
+        let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos, adapter } = request;
         let prompt = self.take_in(input).await?;
         let grammar = match constraint {
             Constraint::None => None,
             constraint => self.compile(constraint).await?,
+        };
+        let adapter = match adapter {
+            None => None,
+            Some(adapter) => Some(self.adapters.get(adapter).await?),
         };
         let (length, window) = (count(prompt.len()), self.info.context);
         if length == 0 {
@@ -169,7 +180,7 @@ impl Loaded for LayersModel {
         }
         let seed = sampling.seed.unwrap_or_else(|| (self.entropy)());
         let (steps, reader) = mpsc::channel(room as usize + 1);
-        let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar };
+        let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar, adapter };
         let answer = Answer::new(beginning, Arc::clone(&self.vocabulary), steps);
         let gone = || self.shared.gone().unwrap_or(EngineError::Unloaded);
         tokio::select! {
@@ -182,6 +193,7 @@ impl Loaded for LayersModel {
 
     async fn unload(&self) {
         self.shared.unload.cancel();
+        self.adapters.close();
         // Wakes the thread if it waits; if it has ended, there is nobody to tell.
         let _ = self.orders.send(Order::Stop).await;
         self.shared.freed.cancelled().await;

@@ -1,10 +1,13 @@
 //! What sequences begin with, kept after they end and shared while they run: a tree of blocks by their tokens, of bounded size.
 //!
 //! A node is one block: 64 tokens, or fewer where a sequence ended. Children continue full nodes only. When there are too many, the leaf
-//! that was not used for longest goes first. Keys and values have the same bits whoever worked them out, so what is found here is exactly
+//! that was not used for longest goes first. Sequences with different adapters share nothing. Keys and values have the same bits whoever worked them out, so what is found here is exactly
 //! what would be worked out anew.
 
-use crate::cache::{BLOCK, Block, Track};
+use crate::{
+    adapter::{Key, Weights},
+    cache::{BLOCK, Block, Track},
+};
 use std::sync::Arc;
 
 /// The tree.
@@ -20,6 +23,8 @@ pub(crate) struct PrefixTree {
 
 struct Node {
     tokens: Vec<u32>,
+    /// What the sequence was read with.
+    adapter: Option<Key>,
     block: Arc<Block>,
     parent: Option<usize>,
     children: Vec<usize>,
@@ -37,12 +42,13 @@ impl PrefixTree {
         self.nodes.len() - self.free.len()
     }
 
-    /// The longest beginning of `tokens` that is known, up to `most` tokens.
-    pub(crate) fn find(&mut self, tokens: &[u32], most: usize) -> Track {
+    /// The longest beginning of `tokens` that is known with this adapter, up to `most` tokens.
+    pub(crate) fn find(&mut self, tokens: &[u32], most: usize, adapter: Option<&Arc<Weights>>) -> Track {
         self.clock += 1;
         let (mut blocks, mut length, mut parent) = (Vec::new(), 0, None);
         let mut left = &tokens[..most.min(tokens.len())];
-        while let Some((at, common)) = self.likest(parent, left) {
+        let key = adapter.map(|adapter| adapter.key());
+        while let Some((at, common)) = self.likest(parent, left, key) {
             let Some(node) = self.nodes[at].as_mut() else { break };
             node.used = self.clock;
             blocks.push(Arc::clone(&node.block));
@@ -52,18 +58,19 @@ impl PrefixTree {
             }
             (parent, left) = (Some(at), &left[BLOCK..]);
         }
-        Track::of(blocks, length)
+        Track::of(blocks, length, adapter.cloned())
     }
 
     /// Keeps the blocks of a track whose tokens are these. Without `tail`, only full ones.
     pub(crate) fn keep(&mut self, tokens: &[u32], track: &Track, tail: bool) {
         self.clock += 1;
+        let key = track.adapter().map(|adapter| adapter.key());
         let mut parent = None;
         for (chunk, block) in tokens[..track.len().min(tokens.len())].chunks(BLOCK).zip(track.blocks()) {
             if chunk.len() < BLOCK && !tail {
                 break;
             }
-            let place = match self.likest(parent, chunk) {
+            let place = match self.likest(parent, chunk, key) {
                 // Known, or longer than this.
                 Some((at, common)) if common == chunk.len() => at,
                 // Known up to where another sequence ended: this one goes on.
@@ -76,6 +83,7 @@ impl PrefixTree {
                 }
                 _ => self.add(Node {
                     tokens: chunk.to_vec(),
+                    adapter: key.cloned(),
                     block: Arc::clone(block),
                     parent,
                     children: Vec::new(),
@@ -90,14 +98,14 @@ impl PrefixTree {
         while self.len() > self.most && self.forget() {}
     }
 
-    /// Of those that continue `parent`, the one that has most tokens in common with `tokens`, and how many; at least one.
-    fn likest(&self, parent: Option<usize>, tokens: &[u32]) -> Option<(usize, usize)> {
+    /// Of those that continue `parent` with this adapter, the one that has most tokens in common with `tokens`, and how many; at least one.
+    fn likest(&self, parent: Option<usize>, tokens: &[u32], adapter: Option<&Key>) -> Option<(usize, usize)> {
         let children = match parent {
             None => &self.roots,
             Some(parent) => &self.nodes.get(parent)?.as_ref()?.children,
         };
         let common = |at: &usize| {
-            let node = self.nodes[*at].as_ref()?;
+            let node = self.nodes[*at].as_ref().filter(|node| node.adapter.as_ref() == adapter)?;
             let common = node.tokens.iter().zip(tokens).take_while(|(a, b)| a == b).count();
             (common > 0).then_some((*at, common))
         };

@@ -125,7 +125,7 @@ impl Scheduler {
             }
             let Some(mut answer) = self.waiting.pop_front() else { return };
             // At least one token is read: its logits are needed.
-            let track = self.prefix.find(answer.context(), answer.context().len() - 1);
+            let track = self.prefix.find(answer.context(), answer.context().len() - 1, answer.adapter());
             answer.begin(track.len());
             self.running.push(Running { answer, track, draft: Draft::default(), kept: false });
         }

@@ -3,16 +3,19 @@
 //! What comes out has the same bits whatever else is in the step, however a prompt is cut into steps, on how many threads, and whether the
 //! layers are one stage or several in a row whose hidden states (f32) are handed on.
 
+mod adapted;
 mod buffers;
 mod layer;
 
 use crate::{
+    adapter::{Part, Place, Targets},
     cache::{CacheLayout, Track},
     gguf::{Gguf, Tensor},
     panels::{Origin, Panels, Unsaved},
     shape::Shape,
     weights::{Head, Layer, Loader, tensor},
 };
+use adapted::Adapting;
 use buffers::{Buffers, pairs, sized};
 use kith_engine::EngineError;
 use kith_kernels::{
@@ -92,6 +95,7 @@ pub struct Stage {
     set: Set,
     activations: Activations,
     buffers: Buffers,
+    adapting: Adapting,
     unsaved: Option<Unsaved>,
 }
 
@@ -151,6 +155,7 @@ impl Stage {
             set: Set::best(),
             activations: Activations::new(),
             buffers: Buffers::default(),
+            adapting: Adapting::default(),
             unsaved,
         })
     }
@@ -167,6 +172,7 @@ impl Stage {
         self.check(reads, tokens, nexts)?;
         self.enter(reads, tokens)?;
         self.positions(nexts);
+        self.adapting.begin(nexts);
         for next in nexts.iter_mut() {
             next.track.grow(&self.cache, next.tokens);
         }
@@ -183,6 +189,7 @@ impl Stage {
         for next in nexts {
             next.track.advance(next.tokens);
         }
+        self.adapting.end();
         Ok(true)
     }
 
@@ -208,6 +215,9 @@ impl Stage {
         }
         self.activations.load(&self.pool, self.set, finished, width);
         multiply(&self.pool, self.set, &self.activations, &mut [Product { matrix: &head.output, out: logits }]);
+        let shares = self.adapting.among(tokens.iter().copied());
+        let place = Place::new(0, Part::Head);
+        self.adapting.work().add(&self.pool, self.set, &shares, &self.activations, &mut [(place, &mut *logits)]);
         if let Some(cap) = self.shape.logit_cap {
             let set = self.set;
             self.pool.for_chunks(logits, 4096, |_, logits| vector::soft_cap(set, logits, cap));
@@ -274,6 +284,11 @@ impl Stage {
     /// The model's sizes.
     pub(crate) fn shape(&self) -> &Shape {
         &self.shape
+    }
+
+    /// What of the model adapters may change.
+    pub(crate) fn targets(&self) -> Targets {
+        Targets::of(&self.file, &self.shape)
     }
 
     /// Lets it work with other instructions, for tests.

@@ -45,6 +45,7 @@ fn asking(text: &str, max_tokens: u32) -> GenerateRequest {
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: false,
+        adapter: None,
     }
 }
 

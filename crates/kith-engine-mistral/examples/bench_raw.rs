@@ -51,6 +51,7 @@ async fn run() -> Result<(), String> {
             logprobs: None,
             constraint: Constraint::None,
             ignore_eos: true,
+            adapter: None,
         };
         let done = end(model.generate(request).await).await.map_err(|error| error.to_string())?;
         let line = serde_json::json!({

@@ -140,7 +140,8 @@ impl Loaded for MistralModel {
             return Err(error);
         }
         request.check()?;
-        let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos } = request;
+        request.without_adapter()?;
+        let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos, .. } = request;
         let (prompt, seen) = self.apart(move |reading| reading.take_in(input)).await?;
         let grammar = match constraint {
             Constraint::None => None,

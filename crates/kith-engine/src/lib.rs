@@ -5,6 +5,7 @@
 //!
 //! What every engine does around a token the same way lies beside the port: [`sampling`], [`random`], [`utf8`], [`GenerateRequest::check`].
 
+mod adapter;
 mod embed;
 mod error;
 mod image;
@@ -15,6 +16,7 @@ pub mod sampling;
 pub mod scripted;
 pub mod utf8;
 
+pub use adapter::{Adapter, AdapterMatrices, AdapterReading, AdapterSource};
 pub use embed::{EmbedInput, EmbedRequest, Embedded};
 pub use error::EngineError;
 pub use image::{Image, ImageKind, MAX_IMAGE_BYTES, MAX_IMAGE_PIXELS, MAX_IMAGES};

@@ -52,7 +52,7 @@ pub struct ModelSpec {
 /// Memory that a loaded model holds, in bytes, as measured or, where the engine cannot measure, as it reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {
-    /// Weights.
+    /// Weights, those of adapters among them.
     pub weights: u64,
     /// Key-value cache of running answers and the prefix cache, at its present size.
     pub cache: u64,
@@ -111,6 +111,11 @@ pub trait Engine: Send + Sync + 'static {
         false
     }
 
+    /// Whether such a model, as this engine runs it, takes an adapter with each request. Asked only of models it supports.
+    fn adapts(&self, _spec: &ModelSpec) -> bool {
+        false
+    }
+
     /// An upper estimate of the memory `load` will take, in bytes.
     fn estimate(&self, spec: &ModelSpec) -> Memory;
 
@@ -130,6 +135,11 @@ pub trait Loaded: Send + Sync + 'static {
     /// Whether it can still answer. `false` after a fault of the engine that only loading anew mends.
     fn is_alive(&self) -> bool {
         true
+    }
+
+    /// Whether it takes an adapter with each request; otherwise one that brings an adapter is [`EngineError::Unsupported`].
+    fn adapts(&self) -> bool {
+        false
     }
 
     /// The ids of `text`. `add_special` adds the opening token (BOS) where the model has one.

@@ -2,7 +2,7 @@
 
 mod bounds;
 
-use crate::Image;
+use crate::{Adapter, Image};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -96,6 +96,8 @@ pub struct GenerateRequest {
     pub constraint: Constraint,
     /// Go on after the model's end-of-text token (for benchmarks).
     pub ignore_eos: bool,
+    /// The adapter that the model answers with. Engines that do not apply any ([`crate::Loaded::adapts`]) refuse the request.
+    pub adapter: Option<Adapter>,
 }
 
 /// A token with its log-probability under the model's distribution after penalties, before temperature and filters.

@@ -4,7 +4,8 @@
 //! The file it "loads" need not exist.
 //!
 //! Models of the architecture `bert` embed texts and write no answers; all others do the opposite. Those of the architecture `idefics3`
-//! see: the script reads `[png of 120 bytes]` where an image stands.
+//! see: the script reads `[png of 120 bytes]` where an image stands. Told to ([`ScriptedEngine::with_adapters`]), they take adapters: the script
+//! reads `[2 matrices of mine] ` before the prompt.
 
 mod embed;
 mod sight;
@@ -36,6 +37,7 @@ pub struct ScriptedEngine {
     load_time: Duration,
     context: u32,
     extra_memory: u64,
+    adapts: bool,
     counters: Arc<Counters>,
 }
 
@@ -61,6 +63,7 @@ impl ScriptedEngine {
             load_time: Duration::ZERO,
             context: 2048,
             extra_memory: 0,
+            adapts: false,
             counters: Arc::default(),
         }
     }
@@ -95,6 +98,12 @@ impl ScriptedEngine {
         self
     }
 
+    /// The same, whose models take an adapter with each request.
+    pub fn with_adapters(mut self) -> Self {
+        self.adapts = true;
+        self
+    }
+
     fn memory_of(&self, spec: &ModelSpec) -> Memory {
         Memory { weights: spec.size_bytes.saturating_add(self.extra_memory), ..Memory::default() }
     }
@@ -125,6 +134,10 @@ impl Engine for ScriptedEngine {
 
     fn sees(&self, spec: &ModelSpec) -> bool {
         spec.architecture == sight::SEEING
+    }
+
+    fn adapts(&self, _spec: &ModelSpec) -> bool {
+        self.adapts
     }
 
     fn estimate(&self, spec: &ModelSpec) -> Memory {
@@ -224,6 +237,10 @@ impl Loaded for ScriptedModel {
         self.memory
     }
 
+    fn adapts(&self) -> bool {
+        self.engine.adapts
+    }
+
     async fn tokenize(&self, text: &str, _add_special: bool) -> Result<Vec<u32>, EngineError> {
         Ok(self.ids(text))
     }
@@ -254,6 +271,16 @@ impl Loaded for ScriptedModel {
                 (text, length)
             }
             Input::Tokens(tokens) => (self.text(tokens), tokens.len()),
+        };
+        if !self.engine.adapts {
+            request.without_adapter()?;
+        }
+        let text = match &request.adapter {
+            None => text,
+            Some(adapter) => {
+                let matrices = adapter.source.read()?.collect::<Result<Vec<_>, _>>()?.len();
+                format!("[{matrices} matrices of {}] {text}", adapter.id)
+            }
         };
         let prompt = u32::try_from(prompt).unwrap_or(u32::MAX);
         if prompt >= self.info.context {
@@ -333,6 +360,7 @@ mod tests {
             logprobs: None,
             constraint: Constraint::None,
             ignore_eos: false,
+            adapter: None,
         }
     }
 
@@ -371,6 +399,35 @@ mod tests {
             model.generate(asking("one two three")).await.err(),
             Some(EngineError::ContextExceeded { prompt: 3, window: 2 })
         );
+    }
+
+    #[tokio::test]
+    async fn an_adapter_is_refused_unless_the_engine_takes_them() {
+        struct Two;
+        impl crate::AdapterSource for Two {
+            fn read(&self) -> Result<crate::AdapterReading<'_>, EngineError> {
+                let matrices = |target: &str| crate::AdapterMatrices {
+                    target: target.into(),
+                    rank: 1,
+                    inputs: 1,
+                    outputs: 1,
+                    a: vec![1.0],
+                    b: vec![1.0],
+                    scale: 1.0,
+                };
+                Ok(Box::new(["a", "b"].map(matrices).into_iter().map(Ok)))
+            }
+        }
+        let adapter = Some(crate::Adapter { id: "mine".into(), scale: 1.0, source: Arc::new(Two) });
+        let request = GenerateRequest { adapter, ..asking("hi") };
+        let engine = ScriptedEngine::new(|prompt| Ok(prompt.to_owned()));
+        assert!(!engine.adapts(&spec()));
+        let refusal = engine.load(spec()).await.unwrap().generate(request.clone()).await.err();
+        assert!(matches!(refusal, Some(EngineError::Unsupported(_))));
+        let engine = engine.with_adapters();
+        assert!(engine.adapts(&spec()));
+        let mut stream = engine.load(spec()).await.unwrap().generate(request).await.unwrap();
+        assert!(matches!(stream.next().await, Some(Ok(Step::Token(token))) if token.text == "[2"));
     }
 
     #[tokio::test]

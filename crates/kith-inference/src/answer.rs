@@ -1,9 +1,11 @@
 //! From a request to its answer: find the model, wait for a turn, load it, lay out the prompt, run the engine, shape what it says.
 
+mod adapted;
 mod elsewhere;
 mod embed;
 mod lay_out;
 
+use adapted::Seat;
 pub use embed::{Embed, Embeddings, MAX_EMBED_BYTES, MAX_EMBED_INPUTS};
 use lay_out::{first_image, lay_out};
 
@@ -11,7 +13,7 @@ use crate::{
     Catalogue, Done, FinishReason, Format, Generate, InferenceError, KeepAlive, LoadedModel, ModelCard, Piece, Providers,
     TokenLogprob, ToolChoice, constraint,
     demand::Demand,
-    gate::{Full, Place},
+    gate::Place,
     options::{self, Effective},
     residency::{Bounds, Residency, Use},
     shape::Shaper,
@@ -115,16 +117,17 @@ impl Inference {
         context: Option<u32>,
         keep_alive: Option<KeepAlive>,
     ) -> Result<Loading, InferenceError> {
-        let card = self.at_home(model).await?;
-        let (_used, load) = self.residency.get(Arc::clone(&card), context, keep_alive).await?;
-        Ok(Loading { card, load })
+        let mut chosen = self.at_home(model).await?;
+        let (_used, load) = self.held(&mut chosen, context, keep_alive).await?;
+        Ok(Loading { card: chosen.card, load })
     }
 
-    /// Unloads a model now; its running answers end with [`InferenceError::Unloaded`]. Says which one, and whether it was loaded.
+    /// Unloads a model now; its running answers end with [`InferenceError::Unloaded`]. Says which one, and whether it was loaded. A model
+    /// with an adapter that is applied while it answers is the model itself.
     pub async fn unload(&self, model: &str) -> Result<(Arc<ModelCard>, bool), InferenceError> {
-        let card = self.at_home(model).await?;
-        let was = self.residency.unload(&card.name).await;
-        Ok((card, was))
+        let chosen = self.at_home(model).await?;
+        let was = self.residency.unload(&chosen.held.name).await;
+        Ok((chosen.card, was))
     }
 
     /// Unloads the model of this name although the library no longer has it, also one that is only being loaded.
@@ -139,7 +142,7 @@ impl Inference {
 
     /// Whether some engine here reads the model of this name.
     pub async fn supports(&self, model: &str) -> Result<bool, InferenceError> {
-        Ok(self.residency.supports(&*self.catalogue.find(model).await?))
+        Ok(self.residency.supports(&self.choose(model, None).await?.held))
     }
 
     /// What is in memory, by name.
@@ -202,13 +205,13 @@ impl Inference {
     pub async fn find(&self, model: &str) -> Result<Arc<ModelCard>, InferenceError> {
         match self.elsewhere(model).await? {
             Some(_) => Ok(Arc::new(ModelCard::elsewhere(model))),
-            None => self.catalogue.find(model).await,
+            None => Ok(self.choose(model, None).await?.card),
         }
     }
 
     /// How many tokens the prompt of this request has. Loads the model, which alone knows its tokens.
     pub async fn count(&self, request: &Generate) -> Result<u32, InferenceError> {
-        let card = self.at_home(&request.model).await?;
+        let card = self.at_home(&request.model).await?.held;
         self.residency.must_generate(&card)?;
         if let Some(field) = first_image(&request.prompt) {
             self.residency.must_see(&card, &field)?;
@@ -227,7 +230,7 @@ impl Inference {
         let begun = self.begin(request).await;
         match begun {
             Ok(begun) => {
-                let card = Arc::clone(&begun.used.0.card);
+                let card = Arc::clone(&begun.card);
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(card.name.clone());
                 self.events.publish("inference.started", json!({"model": card.name}));
                 Ok(Answer { card, prompt: begun.prompt, pieces: pump(run(begun, tally, self.events.clone())) })
@@ -241,15 +244,13 @@ impl Inference {
 
     async fn begin(&self, request: Generate) -> Result<Begun, InferenceError> {
         let arrived = Instant::now();
-        let card = match &request.lora_adapter {
-            None => self.catalogue.find(&request.model).await?,
-            Some(adapter) => self.catalogue.find_adapted(&request.model, adapter).await?,
-        };
-        self.residency.must_generate(&card)?;
+        let mut chosen = self.choose(&request.model, request.lora_adapter.as_deref()).await?;
+        let card = Arc::clone(&chosen.card);
+        self.residency.must_generate(&chosen.held)?;
         self.demand.note(&card.name, self.clock.now());
         let mut effective = options::effective(&request.options, &card.parameters)?;
         if let Some(field) = first_image(&request.prompt) {
-            self.residency.must_see(&card, &field)?;
+            self.residency.must_see(&chosen.held, &field)?;
         }
         tools::validate(&request.tools, &request.tool_choice)?;
         let forced = matches!(request.tool_choice, ToolChoice::Required | ToolChoice::Named(_));
@@ -259,13 +260,7 @@ impl Inference {
                 message: "an answer cannot be both a tool call and of a given format".into(),
             });
         }
-        let gate = self.residency.gate(&card);
-        let waiting = gate.queue().map_err(|Full(waiting)| InferenceError::Overloaded {
-            model: card.name.clone(),
-            waiting,
-            retry_after: self.counters.patience(waiting, self.places()),
-        })?;
-        let (used, load) = self.residency.get(Arc::clone(&card), effective.context, request.keep_alive).await?;
+        let Seat { gate, waiting, used, load } = self.seat(&mut chosen, effective.context, request.keep_alive).await?;
         let laid = lay_out(&request, &used, &card, &*self.clock).await?;
         let window = used.0.model.info().context.min(effective.context.unwrap_or(u32::MAX));
         if laid.tokens >= window {
@@ -303,15 +298,30 @@ impl Inference {
             logprobs: effective.logprobs,
             constraint,
             ignore_eos: false,
+            adapter: chosen.adapter,
         };
         let started = Instant::now();
         let stream = used.0.model.generate(engine_request).await.map_err(|error| lay_out::told(error, &request, &card))?;
-        Ok(Begun { used, permit, stream, shaper, effective, prompt: laid.tokens, context: laid.context, arrived, started, load })
+        Ok(Begun {
+            card: chosen.card,
+            used,
+            permit,
+            stream,
+            shaper,
+            effective,
+            prompt: laid.tokens,
+            context: laid.context,
+            arrived,
+            started,
+            load,
+        })
     }
 }
 
 /// Everything a running answer holds on to.
 struct Begun {
+    /// The model as it is called.
+    card: Arc<ModelCard>,
     used: Use,
     permit: Place,
     stream: TokenStream,
@@ -347,8 +357,8 @@ fn pump(answer: impl Stream<Item = Result<Piece, InferenceError>> + Send + 'stat
 
 fn run(begun: Begun, mut tally: Tally, events: Events) -> impl Stream<Item = Result<Piece, InferenceError>> + Send {
     async_stream::stream! {
-        let Begun { used, permit, mut stream, mut shaper, effective, prompt, mut context, arrived, started, load } = begun;
-        let name = used.0.card.name.clone();
+        let Begun { card, used, permit, mut stream, mut shaper, effective, prompt, mut context, arrived, started, load } = begun;
+        let name = card.name.clone();
         let mut written = 0u32;
         let mut first: Option<Instant> = None;
         let end = loop {

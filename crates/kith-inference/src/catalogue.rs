@@ -2,7 +2,7 @@
 
 use crate::{InferenceError, Message};
 use async_trait::async_trait;
-use kith_engine::{ModelFormat, ModelSpec};
+use kith_engine::{Adapter, ModelFormat, ModelSpec};
 use serde_json::{Map, Value};
 use std::{path::PathBuf, sync::Arc};
 
@@ -64,15 +64,33 @@ impl ModelCard {
     }
 }
 
+/// A model and an adapter to it, each by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Apart {
+    /// The model without the adapter.
+    pub base: Arc<ModelCard>,
+    /// What the two are called together: `name+adapter`.
+    pub name: String,
+    /// The adapter. Its id changes whenever the model, the adapter or its strength does.
+    pub adapter: Adapter,
+}
+
 /// Finds models by name.
 #[async_trait]
 pub trait Catalogue: Send + Sync + 'static {
-    /// The model called `name`, or [`InferenceError::ModelNotFound`] with the nearest name.
+    /// The model called `name`, or [`InferenceError::ModelNotFound`] with the nearest name. Also one called `name+adapter`, where there are
+    /// adapters.
     async fn find(&self, name: &str) -> Result<Arc<ModelCard>, InferenceError>;
 
     /// The model called `name` with the adapter `adapter` applied: a model of its own, `name+adapter`, with a version of its own.
     /// [`InferenceError::AdapterNotFound`] if there is no such adapter.
     async fn find_adapted(&self, name: &str, adapter: &str) -> Result<Arc<ModelCard>, InferenceError> {
         Err(InferenceError::UnsupportedByModel(format!("`{name}` takes no adapters; `{adapter}` was asked for")))
+    }
+
+    /// The model called `name` and the adapter `adapter`, or the one that stands in the name, for engines that apply adapters while they
+    /// answer. `None` where no adapter is named, or where models with adapters are only had whole ([`Catalogue::find_adapted`]).
+    async fn find_apart(&self, _name: &str, _adapter: Option<&str>) -> Result<Option<Apart>, InferenceError> {
+        Ok(None)
     }
 }

@@ -23,7 +23,7 @@ mod tools;
 pub use answer::{
     Answer, Embed, Embeddings, Inference, InferenceParts, Loading, MAX_EMBED_BYTES, MAX_EMBED_INPUTS, Pieces, Random,
 };
-pub use catalogue::{Catalogue, ModelCard};
+pub use catalogue::{Apart, Catalogue, ModelCard};
 pub use error::InferenceError;
 pub use gate::MAX_WAITING;
 pub use kith_engine::EmbedInput;

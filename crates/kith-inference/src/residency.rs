@@ -208,6 +208,16 @@ impl Residency {
         self.engines.first(card, self.bounds().engine)
     }
 
+    /// Whether this model takes adapters with requests: as it lies in memory, or else as the engine that reads it runs it.
+    pub fn adapts(&self, card: &ModelCard) -> bool {
+        let slot = lock(&self.slots).get(&card.name.to_lowercase()).cloned();
+        let resident = slot.and_then(|slot| lock(&slot.shown).clone()).filter(|resident| resident.card.version == card.version);
+        match resident {
+            Some(resident) => resident.model.adapts(),
+            None => self.engine_of(card).is_some_and(|engine| engine.adapts(&card.spec)),
+        }
+    }
+
     /// Refuses models that write no answers. One that no engine reads is let through: loading says what is wrong with it.
     pub fn must_generate(&self, card: &ModelCard) -> Result<(), InferenceError> {
         match self.engine_of(card) {

@@ -3,10 +3,12 @@
 //! A registered adapter's bytes are a blob, so that its file may move. An adapted model is a file of its own, the base's with the
 //! adapter folded in: made when first asked for, kept as a cache, and gone when its base or its adapter goes.
 
+mod apart;
 mod checks;
 mod derived;
 mod place;
 
+pub use apart::Apart;
 pub use derived::Derived;
 
 use crate::{
@@ -189,14 +191,8 @@ impl Adapters {
     /// [`ModelError::NoAdapter`], [`ModelError::NotFound`], [`ModelError::BadFile`] for an adapter of another model,
     /// [`ModelError::Busy`] when too many wait, [`ModelError::Full`] when there is no room for the file.
     pub async fn adapted(&self, model: &str, id: &str) -> Result<Adapted, ModelError> {
-        let model = self.inner.library.resolve(model).await?;
-        let adapter = self.get(id).await?;
-        if model.blob != adapter.base_blob && model.name.key() != adapter.base_model.key() {
-            let reason = format!("the adapter `{}` was made for `{}`, not for `{}`", adapter.id, adapter.base_model, model.name);
-            return Err(ModelError::BadFile { reason });
-        }
-        let name = derived::Name::of(&model.blob, &adapter.blob, &adapter.scaling, SCALE)?;
-        let version = format!("{}+{}+{}", model.blob, adapter.blob, name.digest());
+        let (model, adapter, name) = self.both(model, id).await?;
+        let version = apart::version(&model, &adapter, &name);
         let (path, size) = match self.inner.derived.find(&name).await? {
             Some(found) => found,
             None => self.make(model.clone(), adapter.clone(), name).await?,

@@ -23,7 +23,7 @@ mod source_error;
 pub mod testing;
 mod web;
 
-pub use adapters::{Adapted, Adapter, Adapters, Derived, NewAdapter};
+pub use adapters::{Adapted, Adapter, Adapters, Apart, Derived, NewAdapter};
 pub use details::Details;
 pub use downloads::{Downloads, DownloadsParts, Sources};
 pub use error::ModelError;

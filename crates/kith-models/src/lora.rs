@@ -4,12 +4,14 @@
 //! rank). The adapted matrix is `W + s * B * A`, where `s` is the strength asked for times `alpha / rank`. Paper: arXiv 2106.09685.
 //! Two kinds of files are read: safetensors as PEFT writes them, and GGUF as llama.cpp's converter writes them.
 
+mod apart;
 mod converted;
 mod fit;
 mod merge;
 mod peft;
 mod safetensors;
 
+pub use apart::Matrices;
 pub use merge::{MergeReport, Plan, merge};
 
 use crate::{ModelError, gguf::GgmlType};

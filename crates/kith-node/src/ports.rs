@@ -5,9 +5,9 @@ use kith_api::{
     Window, WindowFile,
     configuration::{Release, Staged, UpdateRefusal, Updates},
 };
-use kith_engine::{ModelFormat, ModelSpec};
+use kith_engine::{Adapter, AdapterMatrices, AdapterReading, AdapterSource, EngineError, ModelFormat, ModelSpec};
 use kith_events::Events;
-use kith_inference::{Catalogue, Inference, InferenceError, Message, ModelCard, Role};
+use kith_inference::{Apart, Catalogue, Inference, InferenceError, Message, ModelCard, Role};
 use kith_models::{Adapters, InUse, Library, Model, ModelError, Speaker};
 use kith_types::Blake3;
 use std::{
@@ -104,6 +104,44 @@ impl Catalogue for LibraryCatalogue {
         card.spec.path = adapted.path;
         card.spec.size_bytes = adapted.size;
         Ok(Arc::new(card))
+    }
+
+    async fn find_apart(&self, name: &str, adapter: Option<&str>) -> Result<Option<Apart>, InferenceError> {
+        // As in the two above: one adapter, behind the name or beside it.
+        let (name, adapter) = match (name.split_once('+'), adapter) {
+            (None, Some(adapter)) => (name, adapter),
+            (Some((name, adapter)), None) => (name, adapter),
+            (None, None) => return Ok(None),
+            (Some(_), Some(adapter)) => return self.find_adapted(name, adapter).await.map(|_| None),
+        };
+        let apart = self.1.apart(name, adapter).await.map_err(|error| refusal(error, name))?;
+        let base = Arc::new(card(apart.model.clone()));
+        Ok(Some(Apart {
+            name: format!("{}+{}", base.name, apart.adapter.id),
+            base,
+            adapter: Adapter { id: apart.version.as_str().into(), scale: apart.scale, source: Arc::new(AdapterFile(apart)) },
+        }))
+    }
+}
+
+/// A registered adapter as engines read it.
+struct AdapterFile(kith_models::Apart);
+
+impl AdapterSource for AdapterFile {
+    fn read(&self) -> Result<AdapterReading<'_>, EngineError> {
+        let matrices = self.0.matrices().map_err(unread)?;
+        Ok(Box::new(matrices.map(|matrices| {
+            let kith_models::lora::Matrices { target, rank, inputs, outputs, a, b, strength } = matrices.map_err(unread)?;
+            Ok(AdapterMatrices { target, rank, inputs, outputs, a, b, scale: strength })
+        })))
+    }
+}
+
+/// What the library's errors mean to an engine that reads an adapter.
+fn unread(error: ModelError) -> EngineError {
+    match error {
+        ModelError::BadFile { reason } => EngineError::Invalid { field: "adapter", message: reason },
+        error => EngineError::Failed(error.to_string()),
     }
 }
 

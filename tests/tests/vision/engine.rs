@@ -33,6 +33,7 @@ fn ask(text: &str, images: &[Vec<u8>]) -> GenerateRequest {
         logprobs: Some(3),
         constraint: Constraint::None,
         ignore_eos: true,
+        adapter: None,
     }
 }
 

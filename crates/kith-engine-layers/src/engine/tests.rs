@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     Next, Reads, Track,
+    adapter::tests as adapters,
     made::{self, Field, Made},
 };
 use futures::{StreamExt, future::join_all};
@@ -42,6 +43,7 @@ fn asking(tokens: Vec<u32>, max_tokens: u32, seed: Option<u64>) -> GenerateReque
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: true,
+        adapter: None,
     }
 }
 
@@ -302,4 +304,66 @@ async fn what_a_model_holds_stays_below_the_estimate() {
     join_all((0..20).map(|seed| answer(&model, asking(prompt(seed, 200), 100, Some(seed))))).await;
     let held = model.memory();
     assert!(held.weights <= estimate.weights && held.cache > 0 && held.cache <= estimate.cache, "{held:?} {estimate:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adapter_changes_the_answer_as_if_it_were_folded_in_and_nobody_elses() {
+    let made = Made::new("llama", Format::F32, 23);
+    let changes = [31, 32].map(|seed| adapters::matrices(&made, 4, seed));
+    let [one, other] = [("one", &changes[0]), ("other", &changes[1])].map(|(id, m)| adapters::adapter(id, m.clone()));
+    let asks: Vec<GenerateRequest> = (0..9)
+        .map(|seed| GenerateRequest {
+            adapter: [None, Some(one.clone()), Some(other.clone())][seed as usize % 3].clone(),
+            ..asking(prompt(seed / 6, 80), 30, None)
+        })
+        .collect();
+    let mut alone = Vec::new();
+    for ask in &asks {
+        alone.push(ids(&answer(&load(&made).await, ask.clone()).await.0));
+    }
+    assert!(alone[0] != alone[1] && alone[1] != alone[2] && alone[0] != alone[2]);
+    for (at, changes) in [(1, &changes[0]), (2, &changes[1])] {
+        let folded = load(&adapters::merged(&made, changes)).await;
+        assert_eq!(ids(&answer(&folded, asking(prompt(0, 80), 30, None)).await.0), alone[at]);
+    }
+    let model = load(&made).await;
+    let before = model.memory().weights;
+    assert!(model.adapts());
+    let together = join_all(asks.iter().map(|ask| answer(&model, ask.clone()))).await;
+    for (alone, (together, _)) in alone.iter().zip(&together) {
+        assert_eq!(*alone, ids(together));
+    }
+    assert!(model.memory().weights > before, "adapters are held beside the weights");
+    model.unload().await;
+    assert_eq!(model.memory(), Memory::default());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_read_with_an_adapter_serves_only_those_who_have_it() {
+    let made = Made::new("qwen2", Format::Q8_0, 24);
+    let model = load(&made).await;
+    let adapter = |id: &str, seed| Some(adapters::adapter(id, adapters::matrices(&made, 2, seed)));
+    let ask = |adapter| GenerateRequest { adapter, ..asking(prompt(7, 100), 10, None) };
+    let (plain, done) = answer(&model, ask(None)).await;
+    assert_eq!(done.usage.cached, 0);
+    let (adapted, done) = answer(&model, ask(adapter("one", 1))).await;
+    assert_eq!(done.usage.cached, 0);
+    let (_, done) = answer(&model, ask(adapter("other", 2))).await;
+    assert_eq!(done.usage.cached, 0);
+    for (adapter, wanted) in [(None, plain), (adapter("one", 1), adapted)] {
+        let (again, done) = answer(&model, ask(adapter)).await;
+        assert_eq!((ids(&again), done.usage.cached), (ids(&wanted), 99));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adapter_of_another_model_is_refused_and_the_model_answers_on() {
+    let model = load(&Made::new("llama", Format::Q8_0, 25)).await;
+    let strange = adapters::adapter("strange", adapters::matrices(&Made::new("phi3", Format::Q8_0, 25), 2, 1));
+    let refused = model.generate(GenerateRequest { adapter: Some(strange), ..asking(prompt(1, 9), 3, None) }).await.err();
+    assert!(
+        matches!(&refused, Some(EngineError::Invalid { field: "adapter", message }) if message.contains("attn_qkv")),
+        "{refused:?}"
+    );
+    assert_eq!(answer(&model, asking(prompt(1, 9), 3, None)).await.0.len(), 3);
 }

@@ -2,9 +2,11 @@
 
 use super::{
     Next, Stage,
+    adapted::{Share, Work},
     buffers::{pairs, sized},
 };
 use crate::{
+    adapter::{Part, Place},
     cache::Room,
     family::Gate,
     weights::{Forward, Heads, Inner},
@@ -36,8 +38,11 @@ impl Stage {
         let (layer, width, set) = (&self.layers[number], self.shape.width, self.set);
         let out = sized(&mut self.buffers.out, tokens * width);
         let attended = self.shape.heads * self.shape.head;
-        take(&mut self.activations, &self.pool, set, &self.buffers.attended, attended, &[&layer.output]);
+        let wanted = Wanted::by(&[&layer.output], self.adapting.shares());
+        wanted.load(&mut self.activations, &self.pool, set, &self.buffers.attended, attended);
         multiply(&self.pool, set, &self.activations, &mut [Product { matrix: &layer.output, out }]);
+        let place = Place::new(self.window.layers.start + number, Part::Output);
+        self.adapting.add(&self.pool, set, &self.activations, &mut [(place, &mut *out)]);
         if let Some(bias) = &layer.output_bias {
             out.chunks_exact_mut(width).for_each(|out| vector::add(set, out, bias));
         }
@@ -46,13 +51,17 @@ impl Stage {
         match &layer.forward {
             Forward::Dense(inner) => {
                 let out = sized(&mut self.buffers.out, tokens * width);
-                take(&mut self.activations, &self.pool, set, &self.buffers.normed, width, &[&inner.gate, &inner.up]);
+                let (shares, work) = self.adapting.parts();
+                let wanted = Wanted::by(&[&inner.gate, &inner.up], shares);
+                wanted.load(&mut self.activations, &self.pool, set, &self.buffers.normed, width);
                 let mut feed = Feed {
                     pool: &self.pool,
                     set,
                     gate: self.shape.family.gate,
                     activations: &mut self.activations,
                     buffers: (&mut self.buffers.gate, &mut self.buffers.up),
+                    adapted: (shares, work),
+                    place: Place::new(self.window.layers.start + number, Part::Gate),
                 };
                 feed.forward(inner, out);
             }
@@ -64,14 +73,21 @@ impl Stage {
     fn project(&mut self, number: usize, tokens: usize) {
         let heads = &self.layers[number].heads;
         let buffers = &mut self.buffers;
-        let matrices = [&heads.queries, &heads.keys, &heads.values];
-        take(&mut self.activations, &self.pool, self.set, &buffers.normed, self.shape.width, &matrices);
+        let wanted = Wanted::by(&[&heads.queries, &heads.keys, &heads.values], self.adapting.shares());
+        wanted.load(&mut self.activations, &self.pool, self.set, &buffers.normed, self.shape.width);
         let mut products = [
             Product { matrix: &heads.queries, out: sized(&mut buffers.queries, tokens * heads.queries.rows()) },
             Product { matrix: &heads.keys, out: sized(&mut buffers.keys, tokens * heads.keys.rows()) },
             Product { matrix: &heads.values, out: sized(&mut buffers.values, tokens * heads.values.rows()) },
         ];
         multiply(&self.pool, self.set, &self.activations, &mut products);
+        let place = |part| Place::new(self.window.layers.start + number, part);
+        let mut outs = [
+            (place(Part::Queries), buffers.queries.as_mut_slice()),
+            (place(Part::Keys), buffers.keys.as_mut_slice()),
+            (place(Part::Values), buffers.values.as_mut_slice()),
+        ];
+        self.adapting.add(&self.pool, self.set, &self.activations, &mut outs);
         if let Some([_, _, bias]) = &heads.biases {
             buffers.values.chunks_exact_mut(bias.len()).for_each(|values| vector::add(self.set, values, bias));
         }
@@ -170,9 +186,11 @@ impl Stage {
         let (width, set, used) = (self.shape.width, self.set, counts.used);
         let chosen = &mut self.buffers.experts;
         let normed = &self.buffers.normed;
-        take(&mut self.activations, &self.pool, set, normed, width, &[router]);
+        Wanted::by(&[router], self.adapting.shares()).load(&mut self.activations, &self.pool, set, normed, width);
         let scores = sized(&mut chosen.scores, tokens * counts.count);
         multiply(&self.pool, set, &self.activations, &mut [Product { matrix: router, out: scores }]);
+        let layer = self.window.layers.start + number;
+        self.adapting.add(&self.pool, set, &self.activations, &mut [(Place::new(layer, Part::Router), &mut *scores)]);
         chosen.choices.clear();
         for scores in scores.chunks_exact_mut(counts.count) {
             vector::softmax(set, scores);
@@ -189,13 +207,17 @@ impl Stage {
                 chosen.inputs.extend_from_slice(&normed[place / used * width..][..width]);
             }
             let outputs = sized(&mut chosen.outputs, places.len() * width);
-            take(&mut self.activations, &self.pool, set, &chosen.inputs, width, &[&inner.gate, &inner.up]);
+            let shares = self.adapting.among(places.iter().map(|place| place / used));
+            let wanted = Wanted::by(&[&inner.gate, &inner.up], &shares);
+            wanted.load(&mut self.activations, &self.pool, set, &chosen.inputs, width);
             let mut feed = Feed {
                 pool: &self.pool,
                 set,
                 gate: self.shape.family.gate,
                 activations: &mut self.activations,
                 buffers: (&mut self.buffers.gate, &mut self.buffers.up),
+                adapted: (&shares, self.adapting.work()),
+                place: Place { expert: number, ..Place::new(layer, Part::Gate) },
             };
             feed.forward(inner, outputs);
             for (place, output) in places.iter().zip(outputs.chunks_exact(width)) {
@@ -213,12 +235,26 @@ impl Stage {
     }
 }
 
-/// Loads the columns that these matrices are about to take: the values themselves only where one of them holds floats.
-fn take(activations: &mut Activations, pool: &Pool, set: Set, values: &[f32], depth: usize, matrices: &[&Matrix]) {
-    if matrices.iter().any(|matrix| matrix.format().is_float()) {
-        activations.load(pool, set, values, depth);
-    } else {
-        activations.load_codes(pool, set, values, depth);
+/// What is to be kept of columns.
+enum Wanted {
+    /// 8 bits per value.
+    Codes,
+    /// The values themselves too.
+    Values,
+}
+
+impl Wanted {
+    /// By the matrices and adapters that take them next: floats take values, and so do adapters.
+    fn by(matrices: &[&Matrix], shares: &[Share]) -> Self {
+        let floats = matrices.iter().any(|matrix| matrix.format().is_float());
+        if floats || !shares.is_empty() { Self::Values } else { Self::Codes }
+    }
+
+    fn load(&self, activations: &mut Activations, pool: &Pool, set: Set, values: &[f32], depth: usize) {
+        match self {
+            Self::Codes => activations.load_codes(pool, set, values, depth),
+            Self::Values => activations.load(pool, set, values, depth),
+        }
     }
 }
 
@@ -258,6 +294,10 @@ struct Feed<'a> {
     gate: Gate,
     activations: &'a mut Activations,
     buffers: (&'a mut Vec<f32>, &'a mut Vec<f32>),
+    /// The adapters of the inputs.
+    adapted: (&'a [Share], &'a mut Work),
+    /// Its gate.
+    place: Place,
 }
 
 impl Feed<'_> {
@@ -267,6 +307,10 @@ impl Feed<'_> {
         let (gate, up) = (sized(self.buffers.0, length), sized(self.buffers.1, length));
         let mut products = [Product { matrix: &inner.gate, out: &mut *gate }, Product { matrix: &inner.up, out: &mut *up }];
         multiply(self.pool, set, self.activations, &mut products);
+        let (shares, work) = (self.adapted.0, &mut *self.adapted.1);
+        let place = |part| Place { part, ..self.place };
+        let mut outs = [(place(Part::Gate), &mut *gate), (place(Part::Up), &mut *up)];
+        work.add(self.pool, set, shares, self.activations, &mut outs);
         let open = |gate: &mut [f32], up: &[f32]| match self.gate {
             Gate::Silu => vector::swiglu(set, gate, up),
             Gate::Gelu => vector::geglu(set, gate, up),
@@ -278,7 +322,8 @@ impl Feed<'_> {
             let up = &*up;
             self.pool.for_chunks(gate, 4096, |chunk, gate| open(gate, &up[chunk * 4096..][..gate.len()]));
         }
-        take(self.activations, self.pool, set, gate, rows, &[&inner.down]);
-        multiply(self.pool, set, self.activations, &mut [Product { matrix: &inner.down, out }]);
+        Wanted::by(&[&inner.down], shares).load(self.activations, self.pool, set, gate, rows);
+        multiply(self.pool, set, self.activations, &mut [Product { matrix: &inner.down, out: &mut *out }]);
+        work.add(self.pool, set, shares, self.activations, &mut [(place(Part::Down), out)]);
     }
 }

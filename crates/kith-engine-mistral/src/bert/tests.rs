@@ -229,6 +229,7 @@ async fn an_encoder_writes_no_answers_and_is_gone_once_unloaded() {
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: false,
+        adapter: None,
     };
     assert!(matches!(model.generate(request).await, Err(EngineError::Unsupported(_))));
     model.unload().await;

@@ -14,6 +14,7 @@ fn request() -> GenerateRequest {
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: true,
+        adapter: None,
     }
 }
 

@@ -56,6 +56,7 @@ pub fn greedy(text: &str, max_tokens: u32) -> GenerateRequest {
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: false,
+        adapter: None,
     }
 }
 

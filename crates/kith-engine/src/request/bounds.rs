@@ -32,7 +32,21 @@ impl GenerateRequest {
         if let Some(count) = self.logprobs.filter(|count| *count > 20) {
             return Err(EngineError::Invalid { field: "logprobs", message: format!("logprobs must be at most 20, not {count}") });
         }
+        if let Some(scale) = self.adapter.as_ref().map(|adapter| adapter.scale).filter(|scale| !scale.is_finite()) {
+            return Err(EngineError::Invalid {
+                field: "adapter",
+                message: format!("the adapter's strength must be a number, not {scale}"),
+            });
+        }
         Ok(())
+    }
+
+    /// Refuses a request with an adapter, for engines and models that apply none.
+    pub fn without_adapter(&self) -> Result<(), EngineError> {
+        match &self.adapter {
+            None => Ok(()),
+            Some(_) => Err(EngineError::Unsupported("the model takes no adapters while it answers".into())),
+        }
     }
 }
 
@@ -49,6 +63,7 @@ mod tests {
             logprobs: None,
             constraint: Constraint::None,
             ignore_eos: false,
+            adapter: None,
         }
     }
 

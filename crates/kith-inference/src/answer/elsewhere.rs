@@ -1,6 +1,6 @@
 //! Prompts whose model's name names a provider: the same call, answered elsewhere.
 
-use super::{Answer, Inference};
+use super::{Answer, Inference, adapted::Chosen};
 use crate::{
     Done, Generate, InferenceError, ModelCard, Piece, Providers,
     providers::{Row, Step, route},
@@ -35,13 +35,13 @@ impl Inference {
     }
 
     /// The library's model of this name, to be loaded or unloaded.
-    pub(super) async fn at_home(&self, name: &str) -> Result<Arc<ModelCard>, InferenceError> {
+    pub(super) async fn at_home(&self, name: &str) -> Result<Chosen, InferenceError> {
         match self.elsewhere(name).await? {
             Some(route) => {
                 let why = format!("`{name}` answers at {}: there is nothing to load or to unload here", route.row.title);
                 Err(InferenceError::UnsupportedByModel(why))
             }
-            None => self.catalogue.find(name).await,
+            None => self.choose(name, None).await,
         }
     }
 

@@ -117,6 +117,7 @@ pub(super) fn told(error: EngineError, request: &Generate, card: &ModelCard) -> 
         EngineError::Invalid { field: "images", message } => {
             InferenceError::Invalid { field: image_field(&request.prompt), message }
         }
+        EngineError::Invalid { field: "adapter", message } => InferenceError::Invalid { field: "lora_adapter".into(), message },
         error => engine_error(error, &card.name),
     }
 }

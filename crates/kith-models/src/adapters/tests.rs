@@ -107,6 +107,23 @@ async fn futures_join(house: &House, count: usize) -> Vec<Adapted> {
 }
 
 #[tokio::test]
+async fn a_model_and_its_adapter_are_given_apart_without_making_a_file() {
+    let house = house().await;
+    house.register("mine", 1).await.unwrap();
+    let apart = house.adapters.apart("base:1", "mine").await.unwrap();
+    assert_eq!((apart.model.name.to_string().as_str(), apart.adapter.id.as_str(), apart.scale), ("base:1", "mine", 1.0));
+    let matrices: Vec<_> = apart.matrices().unwrap().map(|matrices| matrices.unwrap()).collect();
+    assert_eq!((matrices.len(), matrices[0].target.as_str(), matrices[0].rank), (1, "blk.0.attn_v.weight", 2));
+    assert_eq!(house.made(), 0);
+    assert_eq!(apart.version, house.adapters.adapted("base:1", "mine").await.unwrap().version);
+    house.import("other:1", 2).await;
+    assert!(matches!(house.adapters.apart("other:1", "mine").await, Err(ModelError::BadFile { .. })));
+    house.adapters.remove("mine").await.unwrap();
+    assert!(matches!(house.adapters.apart("base:1", "mine").await, Err(ModelError::NoAdapter { .. })));
+    assert!(apart.matrices().is_err(), "its bytes are gone");
+}
+
+#[tokio::test]
 async fn an_adapter_of_other_bytes_or_strength_is_another_version() {
     let house = house().await;
     house.register("one", 1).await.unwrap();

@@ -275,6 +275,31 @@ fn adapters_in_half_precision_are_read_too() {
     }
 }
 
+#[test]
+fn the_matrices_by_themselves_add_what_folding_in_adds() {
+    let files = Files::new();
+    let file = model(GgmlType::F32).build();
+    let base = files.put("base", &file);
+    let adapter = files.put("a.safetensors", &peft(&[(Q, 8, 8), (UP, 8, 16)], 2, 0.5, 11));
+    let lora = read_with(&adapter, &Scaling { alpha: Some(6.0), ..Scaling::default() }).unwrap();
+    let mut out = Vec::new();
+    merge(&base, &lora, 1.0, &mut out).unwrap();
+    let matrices: Vec<Matrices> = lora.matrices(&base).unwrap().collect::<Result<_, _>>().unwrap();
+    let targets: Vec<&str> = matrices.iter().map(|matrices| matrices.target.as_str()).collect();
+    assert_eq!(targets, ["blk.0.attn_q.weight", "blk.0.ffn_up.weight"]);
+    for Matrices { target, rank, inputs, outputs, a, b, strength } in &matrices {
+        assert_eq!((*rank, *inputs, *strength, a.len(), b.len()), (2, 8, 3.0, 16, outputs * 2));
+        let wanted = expected(&tensor(&file, target), a, b, 2, 3.0, |row| row);
+        for (found, wanted) in tensor(&out, target).into_iter().zip(wanted) {
+            assert!((f64::from(found) - wanted).abs() < 1e-5, "{target}: {found} for {wanted}");
+        }
+    }
+    let strange = read(&files.put("a", &peft(&[(V, 8, 8)], 2, 1.0, 1))).unwrap();
+    assert!(refusal(strange.matrices(&base).map(|_| ())).contains("8 outputs"));
+    let broken = read(&files.put("a", &peft(&[(UP, 8, 16)], 2, f32::NAN, 1))).unwrap();
+    assert!(refusal(broken.matrices(&base).unwrap().collect::<Result<Vec<_>, _>>()).contains("not numbers"));
+}
+
 /// Whatever the bytes: an answer without panic, and of adapters that are read, one to merging too.
 fn examine(files: &Files, base: &Path, bytes: &[u8]) {
     if let Ok(lora) = read_with(&files.put("x", bytes), &Scaling::default()) {
