@@ -2,6 +2,7 @@
 
 use crate::{
     cache::BLOCK,
+    embed::{self, Pooling},
     family,
     gguf::Gguf,
     grammar::Grammars,
@@ -88,6 +89,11 @@ impl Engine for LayersEngine {
         spec.format == ModelFormat::Gguf && family::family(&spec.architecture).is_some()
     }
 
+    /// Every model it reads, beside writing answers. One that ranks texts says so when it is asked.
+    fn embeds(&self, spec: &ModelSpec) -> bool {
+        self.supports(spec)
+    }
+
     fn estimate(&self, spec: &ModelSpec) -> Memory {
         let footprint = Gguf::open(&spec.path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec));
         match footprint {
@@ -126,6 +132,8 @@ struct Footprint {
     running: u64,
     /// Blocks of what sequences begin with, at most.
     kept: u64,
+    /// Blocks of texts that are being embedded, at most: one of a window's length, the others within one step.
+    embedding: u64,
 }
 
 impl Footprint {
@@ -149,12 +157,13 @@ impl Footprint {
             running,
             // Always room for one window, or a long conversation could never continue.
             kept: running.saturating_add(blocks).min((PREFIX_CEILING / block).max(blocks)),
+            embedding: blocks.saturating_add((embed::TOGETHER + scheduler::MOST / BLOCK) as u64),
         })
     }
 
     /// The most it can come to.
     fn most(&self) -> Memory {
-        let blocks = self.running.saturating_add(self.kept);
+        let blocks = self.running.saturating_add(self.kept).saturating_add(self.embedding);
         Memory { weights: self.weights, cache: blocks.saturating_mul(self.block), gpu: 0 }
     }
 }
@@ -193,6 +202,8 @@ fn live(
         weights: footprint.weights,
         block: footprint.block,
         blocks: stage.cache().counter(),
+        pooling: Pooling::read(stage.file(), stage.shape().family.name),
+        width: stage.width(),
         grammars: Arc::new(Grammars::new(Arc::clone(&vocabulary))),
         vocabulary,
         orders,

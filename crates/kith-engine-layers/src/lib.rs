@@ -1,7 +1,7 @@
 //! The inference port on our own layers: GGUF decoders on a CPU, whole or cut into windows of layers.
 //!
 //! - [`LayersEngine`] is the port: it loads a whole model onto a thread of its own, which writes many answers at once ([`Stage`] does the work,
-//!   a scheduler decides what each step reads), shares what conversations have in common, and guesses ahead by looking up what was said before.
+//!   a scheduler decides what each step reads), shares what conversations have in common, and guesses ahead by looking up what was said before. Texts are embedded between steps.
 //! - [`Stage`] is a window of layers by itself: tokens or hidden states in, hidden states or logits out. A row of stages gives the bits of the
 //!   whole.
 //!
@@ -19,6 +19,7 @@
 mod answer;
 mod cache;
 mod draft;
+mod embed;
 mod engine;
 mod family;
 mod gguf;

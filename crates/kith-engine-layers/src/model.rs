@@ -2,6 +2,7 @@
 
 use crate::{
     answer::{Answer, Beginning},
+    embed::{self, Pooling, Texts},
     grammar::{Grammar, Grammars},
     scheduler::Order,
     vocabulary::Vocabulary,
@@ -9,8 +10,8 @@ use crate::{
 use async_trait::async_trait;
 use futures::stream;
 use kith_engine::{
-    Constraint, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Step, Timings, TokenStream,
-    Usage,
+    Constraint, EmbedRequest, Embedded, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Step,
+    Timings, TokenStream, Usage,
 };
 use std::sync::{
     Arc,
@@ -55,6 +56,10 @@ pub(crate) struct LayersModel {
     pub(crate) block: u64,
     /// Blocks that are alive.
     pub(crate) blocks: Arc<AtomicU64>,
+    /// How states become a text's vector; why they cannot.
+    pub(crate) pooling: Result<Pooling, EngineError>,
+    /// Numbers of such a vector.
+    pub(crate) width: usize,
     pub(crate) vocabulary: Arc<Vocabulary>,
     pub(crate) grammars: Arc<Grammars>,
     pub(crate) orders: mpsc::Sender<Order>,
@@ -92,6 +97,15 @@ impl LayersModel {
                 let message = format!("token {id} is none of the model's {} tokens", self.vocabulary.len());
                 Err(EngineError::Invalid { field: "input", message })
             }
+        }
+    }
+
+    /// Tells the model's thread.
+    async fn order(&self, order: Order) -> Result<(), EngineError> {
+        tokio::select! {
+            biased;
+            () = self.shared.unload.cancelled() => Err(EngineError::Unloaded),
+            sent = self.orders.send(order) => sent.map_err(|_| self.shared.gone().unwrap_or(EngineError::Unloaded)),
         }
     }
 
@@ -171,13 +185,45 @@ impl Loaded for LayersModel {
         let (steps, reader) = mpsc::channel(room as usize + 1);
         let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar };
         let answer = Answer::new(beginning, Arc::clone(&self.vocabulary), steps);
-        let gone = || self.shared.gone().unwrap_or(EngineError::Unloaded);
-        tokio::select! {
-            biased;
-            () = self.shared.unload.cancelled() => return Err(EngineError::Unloaded),
-            sent = self.orders.send(Order::Write(Box::new(answer))) => sent.map_err(|_| gone())?,
-        }
+        self.order(Order::Write(Box::new(answer))).await?;
         Ok(read(reader, Arc::clone(&self.shared)))
+    }
+
+    async fn embed(&self, request: EmbedRequest) -> Result<Embedded, EngineError> {
+        if let Some(error) = self.shared.gone() {
+            return Err(error);
+        }
+        let pooling = self.pooling.clone()?;
+        let EmbedRequest { inputs, truncate, dimensions } = request;
+        let dimensions = dimensions.map_or(self.width, |dimensions| dimensions as usize);
+        if !(1..=self.width).contains(&dimensions) {
+            let message = format!("`dimensions` is {dimensions}; the model's vectors have {}", self.width);
+            return Err(EngineError::Invalid { field: "dimensions", message });
+        }
+        if inputs.is_empty() {
+            return Ok(Embedded { vectors: Vec::new(), tokens: Vec::new() });
+        }
+        let dropped = CancellationToken::new();
+        let _dropped = dropped.clone().drop_guard();
+        let (vocabulary, unload, window) = (Arc::clone(&self.vocabulary), self.shared.unload.clone(), self.info.context);
+        let stop = move || dropped.is_cancelled() || unload.is_cancelled();
+        let texts = tokio::task::spawn_blocking(move || embed::tokens(&vocabulary, inputs, truncate, window, stop))
+            .await
+            .map_err(|error| EngineError::Failed(format!("cutting the texts: {error}")))??;
+        let tokens = texts.iter().map(|text| count(text.len())).collect();
+        let (report, reported) = oneshot::channel();
+        self.order(Order::Embed(Box::new(Texts::new(texts, pooling, dimensions, report)))).await?;
+        let vectors = tokio::select! {
+            biased;
+            vectors = reported => vectors.ok(),
+            () = self.shared.unload.cancelled() => Some(Err(EngineError::Unloaded)),
+        };
+        let Some(vectors) = vectors else {
+            // The thread lets go of texts before it says why it ended.
+            self.shared.freed.cancelled().await;
+            return Err(self.shared.gone().unwrap_or(EngineError::Unloaded));
+        };
+        Ok(Embedded { vectors: vectors?, tokens })
     }
 
     async fn unload(&self) {

@@ -7,6 +7,7 @@ use crate::{
     answer::{Answer, Follows},
     cache::Track,
     draft::{self, Draft},
+    embed::{Embedding, Texts},
     model::Shared,
     prefix::PrefixTree,
     stage::{Next, Reads, Stage},
@@ -19,7 +20,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Answers that wait for their turn here, at most; further ones wait in the channel, whose bound is the model's.
+/// Answers that wait for their turn here, at most, and requests whose texts are being embedded; further ones wait in the channel, whose bound is the model's.
 const WAITING: usize = 64;
 /// How long a step that reads prompts should take, without and with answers that wait for their next token.
 const ALONE: Duration = Duration::from_millis(250);
@@ -34,6 +35,8 @@ const GUESSING: usize = 8;
 pub(crate) enum Order {
     /// Write this answer.
     Write(Box<Answer>),
+    /// Embed these texts.
+    Embed(Box<Texts>),
     /// End. (Also said by the shared token; this wakes a thread that waits.)
     Stop,
 }
@@ -65,6 +68,7 @@ pub(crate) struct Scheduler {
     parallel: usize,
     waiting: VecDeque<Answer>,
     running: Vec<Running>,
+    embedding: Embedding,
     /// Seconds that a token of a prompt takes, as last measured.
     pace: f64,
     logits: Vec<f32>,
@@ -79,6 +83,7 @@ impl Scheduler {
             parallel,
             waiting: VecDeque::new(),
             running: Vec::new(),
+            embedding: Embedding::default(),
             pace: ALONE.as_secs_f64() / MOST as f64,
             logits: Vec::new(),
         }
@@ -87,17 +92,14 @@ impl Scheduler {
     /// Works until it is told to end, or nobody can ask for anything any more.
     pub(crate) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         loop {
-            if self.running.is_empty() && self.waiting.is_empty() {
-                match orders.blocking_recv() {
-                    Some(Order::Write(answer)) => self.waiting.push_back(*answer),
-                    Some(Order::Stop) | None => return,
-                }
+            let idle = self.running.is_empty() && self.waiting.is_empty() && self.embedding.is_empty();
+            if idle && !orders.blocking_recv().is_some_and(|order| self.take(order)) {
+                return;
             }
-            while self.waiting.len() < WAITING {
-                match orders.try_recv() {
-                    Ok(Order::Write(answer)) => self.waiting.push_back(*answer),
-                    Ok(Order::Stop) => return,
-                    Err(_) => break,
+            while self.waiting.len().max(self.embedding.len()) < WAITING {
+                let Ok(order) = orders.try_recv() else { break };
+                if !self.take(order) {
+                    return;
                 }
             }
             if self.shared.unload.is_cancelled() {
@@ -105,7 +107,18 @@ impl Scheduler {
             }
             self.admit();
             self.step();
+            self.embed();
         }
+    }
+
+    /// Takes an order in; `false` if it is to end.
+    fn take(&mut self, order: Order) -> bool {
+        match order {
+            Order::Write(answer) => self.waiting.push_back(*answer),
+            Order::Embed(texts) => self.embedding.push(*texts),
+            Order::Stop => return false,
+        }
+        true
     }
 
     /// Begins answers while there is room.
@@ -155,6 +168,21 @@ impl Scheduler {
             self.pace = start.elapsed().as_secs_f64() / tokens.len() as f64;
         }
         self.choose(shares);
+    }
+
+    /// Reads some of the texts that are to be embedded: as long as a step may take.
+    fn embed(&mut self) {
+        if self.embedding.is_empty() {
+            return;
+        }
+        let time = if self.running.is_empty() { ALONE } else { IN_COMPANY };
+        let room = ((time.as_secs_f64() / self.pace) as usize).clamp(LEAST, MOST);
+        let unload = &self.shared.unload;
+        let start = Instant::now();
+        let tokens = self.embedding.step(&mut self.stage, room, &|| unload.is_cancelled());
+        if tokens >= LEAST {
+            self.pace = start.elapsed().as_secs_f64() / tokens as f64;
+        }
     }
 
     /// What each answer at work reads in the next step.

@@ -5,7 +5,8 @@
 
 use futures::{StreamExt, future::join_all};
 use kith_engine::{
-    Constraint, Engine, Finish, GenerateRequest, Generated, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step, Token,
+    Constraint, EmbedInput, EmbedRequest, Engine, Finish, GenerateRequest, Generated, InSitu, Input, Loaded, ModelFormat,
+    ModelSpec, Sampling, Step, Token,
 };
 use kith_engine_layers::{LayersEngine, Next, Reads, Stage, StageOptions, Track, Window};
 use std::{path::PathBuf, sync::Arc};
@@ -148,4 +149,24 @@ fn three_windows_give_the_bits_of_the_whole() {
     }
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&logits), bits(whole.logits(&[99]).unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentences_that_mean_alike_lie_nearer_than_those_that_do_not() {
+    let Some(model) = load().await else { return };
+    let texts = [
+        ["The cat sleeps on the sofa.", "A kitten is taking a nap on the couch."],
+        ["The central bank raised interest rates again.", "Borrowing became more expensive after the bank's decision on rates."],
+        ["Boil the pasta in salted water for ten minutes.", "Cook the spaghetti in hot water with salt."],
+    ];
+    let inputs = texts.iter().flatten().map(|text| EmbedInput::Text((*text).into())).collect();
+    let vectors = model.embed(EmbedRequest { inputs, truncate: false, dimensions: None }).await.unwrap().vectors;
+    let near = |a: usize, b: usize| vectors[a].iter().zip(&vectors[b]).map(|(a, b)| a * b).sum::<f32>();
+    for pair in 0..texts.len() {
+        let (one, two) = (2 * pair, 2 * pair + 1);
+        assert!((near(one, one) - 1.0).abs() < 1e-5);
+        for other in (0..vectors.len()).filter(|other| other / 2 != pair) {
+            assert!(near(one, two) > near(one, other), "{one} {two} {other}: {} {}", near(one, two), near(one, other));
+        }
+    }
 }
