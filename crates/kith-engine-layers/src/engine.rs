@@ -2,6 +2,7 @@
 
 use crate::{
     cache::BLOCK,
+    drafter::Drafter,
     embed::{self, Pooling},
     family,
     gguf::Gguf,
@@ -18,7 +19,7 @@ use async_trait::async_trait;
 use kith_engine::{Engine, EngineError, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -38,6 +39,8 @@ pub struct LayersEngine {
     threads: usize,
     entropy: Entropy,
     panels: Option<PathBuf>,
+    /// Whether draft models guess as much as they may, whatever that costs (for tests).
+    eager: bool,
 }
 
 impl Default for LayersEngine {
@@ -56,7 +59,7 @@ impl LayersEngine {
     pub fn new() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // Where the system has no randomness to give, the answers are still good: only not different from each other.
-        Self { threads, entropy: Arc::new(|| getrandom::u64().unwrap_or_default()), panels: None }
+        Self { threads, entropy: Arc::new(|| getrandom::u64().unwrap_or_default()), panels: None, eager: false }
     }
 
     /// The same on so many threads; at least one.
@@ -69,6 +72,13 @@ impl LayersEngine {
     /// there. Files of models that are gone are the caller's to remove: their names begin with that of the model's file.
     pub fn with_panels(mut self, folder: PathBuf) -> Self {
         self.panels = Some(folder);
+        self
+    }
+
+    /// The same, whose draft models guess as much as they may, whatever that costs.
+    #[cfg(test)]
+    pub(crate) fn eager(mut self) -> Self {
+        self.eager = true;
         self
     }
 
@@ -95,12 +105,13 @@ impl Engine for LayersEngine {
     }
 
     fn estimate(&self, spec: &ModelSpec) -> Memory {
-        let footprint = Gguf::open(&spec.path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec));
-        match footprint {
-            Ok(footprint) => footprint.most(),
-            // Loading will say what is wrong with the file.
-            Err(_) => Memory { weights: spec.size_bytes, ..Memory::default() },
-        }
+        let footprint = |path: &Path| Gguf::open(path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec));
+        // Loading will say what is wrong with the files.
+        let unknown = |_| Memory { weights: spec.size_bytes, ..Memory::default() };
+        let model = footprint(&spec.path).map_or_else(unknown, |footprint| footprint.most());
+        let draft = spec.draft.as_deref().and_then(|path| footprint(path).ok());
+        let draft = draft.map_or_else(Memory::default, |footprint| footprint.of_draft().most());
+        Memory { weights: model.weights.saturating_add(draft.weights), cache: model.cache.saturating_add(draft.cache), gpu: 0 }
     }
 
     async fn load(&self, spec: ModelSpec) -> Result<Arc<dyn Loaded>, EngineError> {
@@ -161,6 +172,11 @@ impl Footprint {
         })
     }
 
+    /// That of a draft model, which only reads what answers at work say.
+    fn of_draft(self) -> Self {
+        Self { kept: 0, embedding: 0, ..self }
+    }
+
     /// The most it can come to.
     fn most(&self) -> Memory {
         let blocks = self.running.saturating_add(self.kept).saturating_add(self.embedding);
@@ -181,7 +197,7 @@ fn live(
     let _freed = freed.drop_guard();
     let loaded = catch_unwind(AssertUnwindSafe(|| assemble(spec, &engine)));
     let loaded = loaded.unwrap_or_else(|_| Err(EngineError::Failed("loading the model stopped unexpectedly".into())));
-    let (mut stage, vocabulary, footprint) = match loaded {
+    let Assembled { mut stage, vocabulary, footprint, draft } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             // Nobody waits for the model any more if this fails.
@@ -199,8 +215,9 @@ fn live(
             vocabulary: count(vocabulary.len() as u64),
             image_mark: None,
         },
-        weights: footprint.weights,
+        weights: footprint.weights.saturating_add(draft.as_ref().map_or(0, |(_, footprint)| footprint.weights)),
         block: footprint.block,
+        draft: draft.as_ref().map(|(stage, footprint)| (footprint.block, stage.cache().counter())),
         blocks: stage.cache().counter(),
         pooling: Pooling::read(stage.file(), stage.shape().family.name),
         width: stage.width(),
@@ -210,15 +227,15 @@ fn live(
         shared: Arc::clone(&shared),
         entropy: engine.entropy,
     };
-    let unsaved = stage.unsaved();
+    let mut draft = draft.map(|(stage, _)| stage);
+    let unsaved = [Some(&mut stage), draft.as_mut()].into_iter().flatten().filter_map(Stage::unsaved).collect::<Vec<_>>();
+    let drafter = draft.map(|stage| Drafter::new(stage, model.vocabulary.len(), engine.eager));
     let kept = usize::try_from(footprint.kept).unwrap_or(usize::MAX);
-    let scheduler = Scheduler::new(stage, kept, parallel as usize, Arc::clone(&shared));
+    let scheduler = Scheduler::new(stage, kept, parallel as usize, Arc::clone(&shared)).with_drafter(drafter);
     if report.send(Ok(model)).is_err() {
         return;
     }
-    if let Some(unsaved) = unsaved {
-        keep(unsaved);
-    }
+    unsaved.into_iter().for_each(keep);
     if catch_unwind(AssertUnwindSafe(|| scheduler.run(incoming))).is_err() {
         tracing::error!(model = spec.name, "the model's thread stopped unexpectedly");
         shared.broken.store(true, Ordering::Release);
@@ -237,17 +254,40 @@ fn keep(unsaved: Unsaved) {
     }
 }
 
-fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Arc<Vocabulary>, Footprint), EngineError> {
+/// A model and what belongs to it.
+struct Assembled {
+    stage: Stage,
+    vocabulary: Arc<Vocabulary>,
+    footprint: Footprint,
+    draft: Option<(Stage, Footprint)>,
+}
+
+fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<Assembled, EngineError> {
+    let (stage, vocabulary, footprint) = whole(&spec.path, spec, engine)?;
+    let draft = match &spec.draft {
+        None => None,
+        Some(path) => {
+            let refused = |reason: String| EngineError::UnsupportedModel(format!("the draft model does not suit: {reason}"));
+            let (stage, other, footprint) = whole(path, spec, engine).map_err(|error| refused(error.to_string()))?;
+            vocabulary.must_be(&other).map_err(refused)?;
+            Some((stage, footprint.of_draft()))
+        }
+    };
+    Ok(Assembled { stage, vocabulary: Arc::new(vocabulary), footprint, draft })
+}
+
+/// All of the model at `path`.
+fn whole(path: &Path, spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Vocabulary, Footprint), EngineError> {
     let context = spec.context.map(|context| context as usize);
     let stage =
-        Stage::load(&spec.path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
+        Stage::load(path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
     let vocabulary = Vocabulary::new(&TokenizerFields::read(stage.file()))?;
     if vocabulary.len() > stage.vocabulary() {
         let (tokens, rows) = (vocabulary.len(), stage.vocabulary());
         return Err(EngineError::UnsupportedModel(format!("the file names {tokens} tokens and embeds {rows}")));
     }
     let footprint = Footprint::new(stage.file(), stage.shape(), spec)?;
-    Ok((stage, Arc::new(vocabulary), footprint))
+    Ok((stage, vocabulary, footprint))
 }
 
 #[cfg(test)]

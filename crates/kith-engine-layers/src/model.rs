@@ -56,6 +56,8 @@ pub(crate) struct LayersModel {
     pub(crate) block: u64,
     /// Blocks that are alive.
     pub(crate) blocks: Arc<AtomicU64>,
+    /// Bytes of such a block of the draft model, and how many are alive.
+    pub(crate) draft: Option<(u64, Arc<AtomicU64>)>,
     /// How states become a text's vector; why they cannot.
     pub(crate) pooling: Result<Pooling, EngineError>,
     /// Numbers of such a vector.
@@ -141,7 +143,8 @@ impl Loaded for LayersModel {
         if self.shared.freed.is_cancelled() {
             return Memory::default();
         }
-        Memory { weights: self.weights, cache: self.blocks.load(Ordering::Relaxed) * self.block, gpu: 0 }
+        let draft = self.draft.as_ref().map_or(0, |(block, blocks)| blocks.load(Ordering::Relaxed) * block);
+        Memory { weights: self.weights, cache: self.blocks.load(Ordering::Relaxed) * self.block + draft, gpu: 0 }
     }
 
     async fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError> {

@@ -7,6 +7,7 @@ use crate::{
     answer::{Answer, Follows},
     cache::Track,
     draft::{self, Draft},
+    drafter::{Asked, Drafter, Drafting},
     embed::{Embedding, Texts},
     model::Shared,
     prefix::PrefixTree,
@@ -46,6 +47,7 @@ struct Running {
     answer: Answer,
     track: Track,
     draft: Draft,
+    drafting: Drafting,
     /// Whether its prompt was given to the prefix cache.
     kept: bool,
 }
@@ -56,6 +58,10 @@ struct Share {
     tokens: usize,
     /// Tokens guessed to follow.
     guess: Vec<u32>,
+    /// How many may be guessed.
+    most: usize,
+    /// Whether the draft model guessed them.
+    drafted: bool,
     /// Whether that is all there is to read, so that a token can be chosen.
     chooses: bool,
 }
@@ -63,6 +69,7 @@ struct Share {
 /// The model's thread's own.
 pub(crate) struct Scheduler {
     stage: Stage,
+    drafter: Option<Drafter>,
     prefix: PrefixTree,
     shared: Arc<Shared>,
     parallel: usize,
@@ -78,6 +85,7 @@ impl Scheduler {
     pub(crate) fn new(stage: Stage, kept_blocks: usize, parallel: usize, shared: Arc<Shared>) -> Self {
         Self {
             stage,
+            drafter: None,
             prefix: PrefixTree::new(kept_blocks),
             shared,
             parallel,
@@ -87,6 +95,11 @@ impl Scheduler {
             pace: ALONE.as_secs_f64() / MOST as f64,
             logits: Vec::new(),
         }
+    }
+
+    /// The same, which asks this model for guesses.
+    pub(crate) fn with_drafter(self, drafter: Option<Drafter>) -> Self {
+        Self { drafter, ..self }
     }
 
     /// Works until it is told to end, or nobody can ask for anything any more.
@@ -129,7 +142,7 @@ impl Scheduler {
             // At least one token is read: its logits are needed.
             let track = self.prefix.find(answer.context(), answer.context().len() - 1);
             answer.begin(track.len());
-            self.running.push(Running { answer, track, draft: Draft::default(), kept: false });
+            self.running.push(Running { answer, track, draft: Draft::default(), drafting: Drafting::default(), kept: false });
         }
     }
 
@@ -138,7 +151,8 @@ impl Scheduler {
         if self.running.is_empty() {
             return;
         }
-        let shares = self.shares();
+        let mut shares = self.shares();
+        self.draft(&mut shares);
         let mut tokens: Vec<u32> = Vec::new();
         let mut wanted: Vec<usize> = Vec::new();
         for (running, share) in self.running.iter().zip(&shares) {
@@ -166,6 +180,9 @@ impl Scheduler {
         }
         if tokens.len() >= LEAST {
             self.pace = start.elapsed().as_secs_f64() / tokens.len() as f64;
+        }
+        if let Some(drafter) = self.drafter.as_mut().filter(|_| shares.iter().all(|share| share.tokens == 1)) {
+            drafter.note(tokens.len(), start.elapsed().as_secs_f64());
         }
         self.choose(shares);
     }
@@ -198,15 +215,44 @@ impl Scheduler {
             if pending == 1 {
                 // The last token of an answer is never read: no guess reaches so far.
                 let most = guessing.min(draft::MOST).min(running.answer.left().saturating_sub(1));
-                let guess = if running.answer.is_under_way() { running.draft.guess(running.answer.context(), most) } else { &[] };
-                shares.push(Share { tokens: 1, guess: guess.to_vec(), chooses: true });
+                let most = if running.answer.is_under_way() { most } else { 0 };
+                let guess = running.draft.guess(running.answer.context(), most).to_vec();
+                shares.push(Share { tokens: 1, guess, most, drafted: false, chooses: true });
                 continue;
             }
             let tokens = pending.min(room);
             room -= tokens;
-            shares.push(Share { tokens, guess: Vec::new(), chooses: tokens == pending && tokens > 0 });
+            shares.push(Share { tokens, guess: Vec::new(), most: 0, drafted: false, chooses: tokens == pending && tokens > 0 });
         }
         shares
+    }
+
+    /// Has the draft model guess for the answers that nothing was found for.
+    fn draft(&mut self, shares: &mut [Share]) {
+        let Some(drafter) = &mut self.drafter else { return };
+        let beside = shares.iter().filter(|share| share.chooses).map(|share| 1 + share.guess.len()).sum();
+        let (mut asked, mut asking, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        for (running, share) in self.running.iter_mut().zip(shares) {
+            if share.most > 0 && share.guess.is_empty() {
+                let (context, left) = (running.answer.context(), running.answer.left());
+                asked.push(Asked { context, drafting: &mut running.drafting, most: share.most, left });
+                asking.push(share);
+                answers.push(&running.answer);
+            }
+        }
+        let unload = &self.shared.unload;
+        let give_up = || unload.is_cancelled() || answers.iter().all(|answer| answer.is_dropped());
+        match drafter.guess(&mut asked, beside, &give_up) {
+            Ok(guesses) => {
+                for (share, guess) in asking.into_iter().zip(guesses) {
+                    (share.guess, share.drafted) = (guess, true);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the draft model failed: answers are written without it");
+                self.drafter = None;
+            }
+        }
     }
 
     fn read(&mut self, tokens: &[u32], shares: &[Share]) -> Result<bool, EngineError> {
@@ -241,7 +287,10 @@ impl Scheduler {
             mine.for_each(drop);
             // What was guessed wrongly is forgotten, and the last token that was chosen is not read yet.
             running.track.truncate(running.answer.context().len() - 1);
-            running.draft.learn(share.guess.len(), (running.answer.context().len() - before).saturating_sub(1));
+            let right = (running.answer.context().len() - before).saturating_sub(1);
+            let (drafted, found) = if share.drafted { (share.guess.len(), 0) } else { (0, share.guess.len()) };
+            running.draft.learn(found, right);
+            running.drafting.learn(before + right, drafted, right);
             let keep = ended.is_some() || !running.kept;
             if keep {
                 running.kept = true;
@@ -275,3 +324,6 @@ impl Running {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

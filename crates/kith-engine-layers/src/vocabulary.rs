@@ -136,6 +136,21 @@ impl Vocabulary {
         self.bytes.len()
     }
 
+    /// Refuses a vocabulary that differs in any token, with the first difference.
+    pub(crate) fn must_be(&self, other: &Self) -> Result<(), String> {
+        if self.len() != other.len() {
+            return Err(format!("it has {} tokens instead of {}", other.len(), self.len()));
+        }
+        let differs = |at: &usize| self.bytes[*at] != other.bytes[*at] || self.kinds[*at] != other.kinds[*at];
+        match (0..self.len()).find(differs) {
+            None => Ok(()),
+            Some(at) => {
+                let [wanted, found] = [self, other].map(|all| String::from_utf8_lossy(&all.bytes[at]).into_owned());
+                Err(format!("its token {at} is {found:?} instead of {wanted:?}, or of another kind"))
+            }
+        }
+    }
+
     /// The bytes of a token; none for ids beyond the vocabulary. For a control token, the bytes of its name.
     pub(crate) fn bytes(&self, id: u32) -> &[u8] {
         self.bytes.get(id as usize).map_or(&[], |bytes| bytes)

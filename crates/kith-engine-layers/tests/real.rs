@@ -34,6 +34,7 @@ async fn load() -> Option<Arc<dyn Loaded>> {
         context: Some(2048),
         parallel: 4,
         in_situ: InSitu::Auto,
+        draft: None,
     };
     Some(LayersEngine::new().load(spec).await.unwrap())
 }

@@ -322,6 +322,7 @@ mod tests {
             context: None,
             parallel: 4,
             in_situ: crate::InSitu::Auto,
+            draft: None,
         }
     }
 

@@ -23,6 +23,7 @@ async fn load(made: &Made, context: Option<u32>) -> Arc<dyn Loaded> {
         context,
         parallel: 4,
         in_situ: InSitu::Auto,
+        draft: None,
     };
     let engine = LayersEngine::new().with_threads(2);
     assert!(engine.embeds(&spec) && engine.generates(&spec));

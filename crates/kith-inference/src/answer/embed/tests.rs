@@ -30,6 +30,7 @@ impl Catalogue for Anything {
                 context: None,
                 parallel: 1,
                 in_situ: kith_engine::InSitu::Auto,
+                draft: None,
             },
             context_length: 2048,
             template: None,
