@@ -6,6 +6,7 @@
 use crate::{
     cache::Track,
     pace::Pace,
+    prefix::PrefixTree,
     stage::{Next, Reads, Stage},
 };
 use kith_engine::{EngineError, sampling};
@@ -24,6 +25,8 @@ const HOPED: f64 = 0.7;
 /// The small model.
 pub(crate) struct Drafter {
     stage: Stage,
+    /// What answers began with, so that a conversation is not read anew with every turn.
+    prefix: PrefixTree,
     /// Entries of the vocabulary; its output layer may have more.
     tokens: usize,
     own: Pace,
@@ -70,9 +73,19 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Drafter {
-    /// Guesses with `stage`, whose vocabulary has `tokens` entries.
-    pub(crate) fn new(stage: Stage, tokens: usize, eager: bool) -> Self {
-        Self { stage, tokens, own: Pace::default(), target: Pace::default(), eager }
+    /// Guesses with `stage`, whose vocabulary has `tokens` entries, and keeps so many blocks of what answers began with.
+    pub(crate) fn new(stage: Stage, tokens: usize, kept_blocks: usize, eager: bool) -> Self {
+        Self { stage, prefix: PrefixTree::new(kept_blocks), tokens, own: Pace::default(), target: Pace::default(), eager }
+    }
+
+    /// An answer to `prompt` begins.
+    pub(crate) fn begin(&mut self, prompt: &[u32]) -> Drafting {
+        Drafting { track: self.prefix.find(prompt, prompt.len().saturating_sub(1)), ..Drafting::default() }
+    }
+
+    /// An answer has ended, with these tokens.
+    pub(crate) fn end(&mut self, context: &[u32], drafting: &Drafting) {
+        self.prefix.keep(context, &drafting.track, true);
     }
 
     /// Takes note of how long the large model took for a step of so many tokens of answers.

@@ -172,9 +172,9 @@ impl Footprint {
         })
     }
 
-    /// That of a draft model, which only reads what answers at work say.
+    /// That of a draft model, which embeds nothing and keeps at most one window of what answers began with.
     fn of_draft(self) -> Self {
-        Self { kept: 0, embedding: 0, ..self }
+        Self { kept: self.window.div_ceil(BLOCK as u64), embedding: 0, ..self }
     }
 
     /// The most it can come to.
@@ -227,10 +227,13 @@ fn live(
         shared: Arc::clone(&shared),
         entropy: engine.entropy,
     };
-    let mut draft = draft.map(|(stage, _)| stage);
-    let unsaved = [Some(&mut stage), draft.as_mut()].into_iter().flatten().filter_map(Stage::unsaved).collect::<Vec<_>>();
-    let drafter = draft.map(|stage| Drafter::new(stage, model.vocabulary.len(), engine.eager));
-    let kept = usize::try_from(footprint.kept).unwrap_or(usize::MAX);
+    let size = |blocks: u64| usize::try_from(blocks).unwrap_or(usize::MAX);
+    let mut unsaved = Vec::from_iter(stage.unsaved());
+    let drafter = draft.map(|(mut stage, footprint)| {
+        unsaved.extend(stage.unsaved());
+        Drafter::new(stage, model.vocabulary.len(), size(footprint.kept), engine.eager)
+    });
+    let kept = size(footprint.kept);
     let scheduler = Scheduler::new(stage, kept, parallel as usize, Arc::clone(&shared)).with_drafter(drafter);
     if report.send(Ok(model)).is_err() {
         return;

@@ -142,7 +142,8 @@ impl Scheduler {
             // At least one token is read: its logits are needed.
             let track = self.prefix.find(answer.context(), answer.context().len() - 1);
             answer.begin(track.len());
-            self.running.push(Running { answer, track, draft: Draft::default(), drafting: Drafting::default(), kept: false });
+            let drafting = self.drafter.as_mut().map(|drafter| drafter.begin(answer.context())).unwrap_or_default();
+            self.running.push(Running { answer, track, draft: Draft::default(), drafting, kept: false });
         }
     }
 
@@ -295,6 +296,9 @@ impl Scheduler {
             if keep {
                 running.kept = true;
                 self.prefix.keep(running.answer.context(), &running.track, ended.is_some());
+            }
+            if let Some(drafter) = self.drafter.as_mut().filter(|_| ended.is_some()) {
+                drafter.end(running.answer.context(), &running.drafting);
             }
             match ended {
                 None => at_work.push(running),

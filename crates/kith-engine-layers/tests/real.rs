@@ -23,9 +23,8 @@ fn path() -> Option<PathBuf> {
     None
 }
 
-async fn load() -> Option<Arc<dyn Loaded>> {
-    let path = path()?;
-    let spec = ModelSpec {
+fn spec(path: PathBuf) -> ModelSpec {
+    ModelSpec {
         name: "smollm2:135m".into(),
         size_bytes: std::fs::metadata(&path).unwrap().len(),
         path,
@@ -35,8 +34,11 @@ async fn load() -> Option<Arc<dyn Loaded>> {
         parallel: 4,
         in_situ: InSitu::Auto,
         draft: None,
-    };
-    Some(LayersEngine::new().load(spec).await.unwrap())
+    }
+}
+
+async fn load() -> Option<Arc<dyn Loaded>> {
+    Some(LayersEngine::new().load(spec(path()?)).await.unwrap())
 }
 
 fn asking(text: &str, max_tokens: u32) -> GenerateRequest {
@@ -170,4 +172,19 @@ async fn sentences_that_mean_alike_lie_nearer_than_those_that_do_not() {
             assert!(near(one, two) > near(one, other), "{one} {two} {other}: {} {}", near(one, two), near(one, other));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_changes_nothing_but_the_time_it_takes() {
+    let (Some(plain), Some(path)) = (load().await, path()) else { return };
+    let drafted = LayersEngine::new().load(ModelSpec { draft: Some(path.clone()), ..spec(path) }).await.unwrap();
+    let drawn = |request| GenerateRequest {
+        sampling: Sampling { temperature: 0.8, top_p: Some(0.95), seed: Some(7), ..Sampling::default() },
+        ..request
+    };
+    let tell = || asking(&chat("Tell me a story about a fox."), 60);
+    for request in [tell(), drawn(tell())] {
+        assert_eq!(text(&answer(&drafted, request.clone()).await.0), text(&answer(&plain, request).await.0));
+    }
+    assert!(drafted.memory().weights > plain.memory().weights && drafted.memory().cache > plain.memory().cache);
 }

@@ -50,7 +50,7 @@ fn asked<'a>(context: &'a [u32], drafting: &'a mut Drafting, most: usize) -> Ask
 #[test]
 fn guesses_are_the_likeliest_tokens_for_all_answers_at_once_and_go_on_from_what_was_right() {
     let made = target();
-    let mut drafter = Drafter::new(stage(&made), made::VOCABULARY, true);
+    let mut drafter = Drafter::new(stage(&made), made::VOCABULARY, 8, true);
     let (mut first, second) = (ids(1, 20), ids(2, 33));
     let (mut one, mut two) = (Drafting::default(), Drafting::default());
     let guesses = drafter.guess(&mut [asked(&first, &mut one, 5), asked(&second, &mut two, 2)], 2, &|| false).unwrap();
@@ -74,7 +74,7 @@ fn guesses_are_the_likeliest_tokens_for_all_answers_at_once_and_go_on_from_what_
 #[test]
 fn a_long_prompt_is_read_in_parts_before_anything_is_guessed() {
     let made = target();
-    let mut drafter = Drafter::new(stage(&made), made::VOCABULARY, true);
+    let mut drafter = Drafter::new(stage(&made), made::VOCABULARY, 8, true);
     let (context, mut drafting) = (ids(3, 300), Drafting::default());
     assert_eq!(drafter.guess(&mut [asked(&context, &mut drafting, 3)], 1, &|| false).unwrap(), [[0u32; 0]]);
     assert_eq!(drafting.track.len(), CATCH_UP);
@@ -82,8 +82,23 @@ fn a_long_prompt_is_read_in_parts_before_anything_is_guessed() {
 }
 
 #[test]
+fn a_conversation_that_goes_on_is_not_read_anew() {
+    let made = target();
+    let mut drafter = Drafter::new(stage(&made), made::VOCABULARY, 8, true);
+    let (mut context, mut drafting) = (ids(8, 150), drafter.begin(&ids(8, 150)));
+    drafter.guess(&mut [asked(&context, &mut drafting, 3)], 1, &|| false).unwrap();
+    context.extend([1, 2]);
+    drafting.learn(150, 3, 0);
+    drafter.end(&context, &drafting);
+    context.extend([3, 4, 5]);
+    let mut next = drafter.begin(&context);
+    assert_eq!(next.track.len(), 150);
+    assert_eq!(drafter.guess(&mut [asked(&context, &mut next, 2)], 1, &|| false).unwrap(), [greedy(&made, &context, 2)]);
+}
+
+#[test]
 fn nothing_is_guessed_beyond_the_drafts_window_or_once_nobody_reads_it() {
-    let mut drafter = Drafter::new(stage(&target()), made::VOCABULARY, true);
+    let mut drafter = Drafter::new(stage(&target()), made::VOCABULARY, 8, true);
     for (length, guesses) in [(made::CONTEXT - 1, 2), (made::CONTEXT, 1), (made::CONTEXT + 1, 0), (made::CONTEXT + 9, 0)] {
         let (context, mut drafting) = (ids(4, length), Drafting::default());
         for _ in 0..length / CATCH_UP {
@@ -117,7 +132,7 @@ fn as_many_are_guessed_as_pay() {
 
 #[test]
 fn an_answer_whose_guesses_are_wrong_goes_without_and_is_tried_again_later() {
-    let mut drafter = Drafter::new(stage(&target()), made::VOCABULARY, false);
+    let mut drafter = Drafter::new(stage(&target()), made::VOCABULARY, 8, false);
     (0..9).for_each(|tokens| drafter.note(tokens, 0.1));
     drafter.own = constant(0.001);
     let (context, mut drafting) = (ids(6, 20), Drafting::default());

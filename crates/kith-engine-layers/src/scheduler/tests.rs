@@ -19,7 +19,7 @@ fn written(draft: Option<&Made>, seed: Option<u64>) -> (Vec<u32>, usize) {
     let made = Made::new("llama", Format::Q8_0, 61);
     let stage_of_target = stage(&made);
     let vocabulary = Arc::new(Vocabulary::new(&TokenizerFields::read(stage_of_target.file())).unwrap());
-    let drafter = draft.map(|draft| Drafter::new(stage(draft), vocabulary.len(), true));
+    let drafter = draft.map(|draft| Drafter::new(stage(draft), vocabulary.len(), 8, true));
     let mut scheduler = Scheduler::new(stage_of_target, 8, 4, Arc::default()).with_drafter(drafter);
     let mut draw = made::Draw(4);
     let (steps, mut reader) = mpsc::channel(100);
