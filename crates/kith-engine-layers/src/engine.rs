@@ -3,6 +3,8 @@
 use crate::{
     adapter::Shelf,
     cache::BLOCK,
+    drafter::Drafter,
+    embed::{self, Pooling},
     family,
     gguf::Gguf,
     grammar::Grammars,
@@ -18,7 +20,7 @@ use async_trait::async_trait;
 use kith_engine::{Engine, EngineError, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -43,6 +45,8 @@ pub struct LayersEngine {
     may_keep: Arc<dyn Fn(u64) -> bool + Send + Sync>,
     /// Bytes that answers at work may hold together, or one window.
     running: u64,
+    /// Whether draft models guess as much as they may, whatever that costs (for tests).
+    eager: bool,
 }
 
 impl Default for LayersEngine {
@@ -61,7 +65,14 @@ impl LayersEngine {
     pub fn new() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         // Where the system has no randomness to give, the answers are still good: only not different from each other.
-        Self { threads, entropy: Arc::new(|| getrandom::u64().unwrap_or_default()), panels: None, may_keep: Arc::new(|_| true), running: RUNNING_CEILING }
+        Self {
+            threads,
+            entropy: Arc::new(|| getrandom::u64().unwrap_or_default()),
+            panels: None,
+            may_keep: Arc::new(|_| true),
+            running: RUNNING_CEILING,
+            eager: false,
+        }
     }
 
     /// The same on so many threads; at least one.
@@ -86,6 +97,13 @@ impl LayersEngine {
         self
     }
 
+    /// The same, whose draft models guess as much as they may, whatever that costs.
+    #[cfg(test)]
+    pub(crate) fn eager(mut self) -> Self {
+        self.eager = true;
+        self
+    }
+
     /// The same with another source of seeds.
     pub fn with_entropy(mut self, entropy: impl Fn() -> u64 + Send + Sync + 'static) -> Self {
         self.entropy = Arc::new(entropy);
@@ -107,13 +125,19 @@ impl Engine for LayersEngine {
         self.supports(spec)
     }
 
+    /// Every model it reads, beside writing answers. One that ranks texts says so when it is asked.
+    fn embeds(&self, spec: &ModelSpec) -> bool {
+        self.supports(spec)
+    }
+
     fn estimate(&self, spec: &ModelSpec) -> Memory {
-        let footprint = Gguf::open(&spec.path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec, self.running));
-        match footprint {
-            Ok(footprint) => footprint.most(),
-            // Loading will say what is wrong with the file.
-            Err(_) => Memory { weights: spec.size_bytes, ..Memory::default() },
-        }
+        let footprint = |path: &Path| Gguf::open(path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec, self.running));
+        // Loading will say what is wrong with the files.
+        let unknown = |_| Memory { weights: spec.size_bytes, ..Memory::default() };
+        let model = footprint(&spec.path).map_or_else(unknown, |footprint| footprint.most());
+        let draft = spec.draft.as_deref().and_then(|path| footprint(path).ok());
+        let draft = draft.map_or_else(Memory::default, |footprint| footprint.of_draft().most());
+        Memory { weights: model.weights.saturating_add(draft.weights), cache: model.cache.saturating_add(draft.cache), gpu: 0 }
     }
 
     async fn load(&self, spec: ModelSpec) -> Result<Arc<dyn Loaded>, EngineError> {
@@ -145,6 +169,8 @@ struct Footprint {
     running: u64,
     /// Blocks of what sequences begin with, at most.
     kept: u64,
+    /// Blocks of texts that are being embedded, at most: one of a window's length, the others within one step.
+    embedding: u64,
 }
 
 impl Footprint {
@@ -168,12 +194,18 @@ impl Footprint {
             running,
             // Always room for one window, or a long conversation could never continue.
             kept: running.saturating_add(blocks).min((PREFIX_CEILING / block).max(blocks)),
+            embedding: blocks.saturating_add((embed::TOGETHER + scheduler::MOST / BLOCK) as u64),
         })
+    }
+
+    /// That of a draft model, which embeds nothing and keeps at most one window of what answers began with.
+    fn of_draft(self) -> Self {
+        Self { kept: self.window.div_ceil(BLOCK as u64), embedding: 0, ..self }
     }
 
     /// The most it can come to.
     fn most(&self) -> Memory {
-        let blocks = self.running.saturating_add(self.kept);
+        let blocks = self.running.saturating_add(self.kept).saturating_add(self.embedding);
         Memory { weights: self.weights, cache: blocks.saturating_mul(self.block), gpu: 0 }
     }
 }
@@ -191,7 +223,7 @@ fn live(
     let _freed = freed.drop_guard();
     let loaded = catch_unwind(AssertUnwindSafe(|| assemble(spec, &engine)));
     let loaded = loaded.unwrap_or_else(|_| Err(EngineError::Failed("loading the model stopped unexpectedly".into())));
-    let (mut stage, vocabulary, footprint) = match loaded {
+    let Assembled { mut stage, vocabulary, footprint, draft } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
             // Nobody waits for the model any more if this fails.
@@ -209,9 +241,12 @@ fn live(
             vocabulary: count(vocabulary.len() as u64),
             image_mark: None,
         },
-        weights: footprint.weights,
+        weights: footprint.weights.saturating_add(draft.as_ref().map_or(0, |(_, footprint)| footprint.weights)),
         block: footprint.block,
+        draft: draft.as_ref().map(|(stage, footprint)| (footprint.block, stage.cache().counter())),
         blocks: stage.cache().counter(),
+        pooling: Pooling::read(stage.file(), stage.shape().family.name),
+        width: stage.width(),
         grammars: Arc::new(Grammars::new(Arc::clone(&vocabulary))),
         adapters: Arc::new(Shelf::new(stage.targets(), footprint.weights)),
         vocabulary,
@@ -219,16 +254,18 @@ fn live(
         shared: Arc::clone(&shared),
         entropy: engine.entropy,
     };
-    let unsaved = stage.unsaved();
-    let blocks = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let (kept, running) = (blocks(footprint.kept), blocks(footprint.running));
-    let scheduler = Scheduler::new(stage, kept, running, parallel as usize, Arc::clone(&shared));
+    let size = |blocks: u64| usize::try_from(blocks).unwrap_or(usize::MAX);
+    let mut unsaved = Vec::from_iter(stage.unsaved());
+    let drafter = draft.map(|(mut stage, footprint)| {
+        unsaved.extend(stage.unsaved());
+        Drafter::new(stage, model.vocabulary.len(), size(footprint.kept), engine.eager)
+    });
+    let (kept, running) = (size(footprint.kept), size(footprint.running));
+    let scheduler = Scheduler::new(stage, kept, running, parallel as usize, Arc::clone(&shared)).with_drafter(drafter);
     if report.send(Ok(model)).is_err() {
         return;
     }
-    if let Some(unsaved) = unsaved.filter(|unsaved| (engine.may_keep)(unsaved.bytes())) {
-        keep(unsaved);
-    }
+    unsaved.into_iter().filter(|unsaved| (engine.may_keep)(unsaved.bytes())).for_each(keep);
     if catch_unwind(AssertUnwindSafe(|| scheduler.run(incoming))).is_err() {
         tracing::error!(model = spec.name, "the model's thread stopped unexpectedly");
         shared.broken.store(true, Ordering::Release);
@@ -247,17 +284,40 @@ fn keep(unsaved: Unsaved) {
     }
 }
 
-fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Arc<Vocabulary>, Footprint), EngineError> {
+/// A model and what belongs to it.
+struct Assembled {
+    stage: Stage,
+    vocabulary: Arc<Vocabulary>,
+    footprint: Footprint,
+    draft: Option<(Stage, Footprint)>,
+}
+
+fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<Assembled, EngineError> {
+    let (stage, vocabulary, footprint) = whole(&spec.path, spec, engine)?;
+    let draft = match &spec.draft {
+        None => None,
+        Some(path) => {
+            let refused = |reason: String| EngineError::UnsupportedModel(format!("the draft model does not suit: {reason}"));
+            let (stage, other, footprint) = whole(path, spec, engine).map_err(|error| refused(error.to_string()))?;
+            vocabulary.must_be(&other).map_err(refused)?;
+            Some((stage, footprint.of_draft()))
+        }
+    };
+    Ok(Assembled { stage, vocabulary: Arc::new(vocabulary), footprint, draft })
+}
+
+/// All of the model at `path`.
+fn whole(path: &Path, spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Vocabulary, Footprint), EngineError> {
     let context = spec.context.map(|context| context as usize);
     let stage =
-        Stage::load(&spec.path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
+        Stage::load(path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
     let vocabulary = Vocabulary::new(&TokenizerFields::read(stage.file()))?;
     if vocabulary.len() > stage.vocabulary() {
         let (tokens, rows) = (vocabulary.len(), stage.vocabulary());
         return Err(EngineError::UnsupportedModel(format!("the file names {tokens} tokens and embeds {rows}")));
     }
     let footprint = Footprint::new(stage.file(), stage.shape(), spec, engine.running)?;
-    Ok((stage, Arc::new(vocabulary), footprint))
+    Ok((stage, vocabulary, footprint))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The inference port on our own layers: GGUF decoders on a CPU, whole or cut into windows of layers.
 //!
 //! - [`LayersEngine`] is the port: it loads a whole model onto a thread of its own, which writes many answers at once ([`Stage`] does the work,
-//!   a scheduler decides what each step reads), shares what conversations have in common, and guesses ahead by looking up what was said before.
+//!   a scheduler decides what each step reads), shares what conversations have in common, and guesses ahead by looking up what was said before or
+//!   asking a small model. Texts are embedded between steps.
 //! - [`Stage`] is a window of layers by itself: tokens or hidden states in, hidden states or logits out. A row of stages gives the bits of the
 //!   whole.
 //!
@@ -10,7 +11,7 @@
 //!
 //! **Determinism.** A prompt, a seed and a model give the same tokens whatever else is answered at the same time, whatever lies in the prefix
 //! cache, on however many threads, with or without guesses, and on every processor: the kernels fix the order of all sums, and nothing here
-//! depends on time but when tokens come.
+//! depends on time but when tokens come, and how many are guessed at a time.
 //!
 //! **Adapters** (LoRA) come with requests and are applied while these are answered: sequences with different adapters, or none, are worked on
 //! together, and those with none pay nothing.
@@ -23,6 +24,8 @@ mod adapter;
 mod answer;
 mod cache;
 mod draft;
+mod drafter;
+mod embed;
 mod engine;
 mod family;
 mod gguf;
@@ -30,6 +33,7 @@ mod grammar;
 #[cfg(test)]
 mod made;
 mod model;
+mod pace;
 mod panels;
 mod prefix;
 mod scheduler;

@@ -3,6 +3,7 @@
 use crate::{
     adapter::Shelf,
     answer::{Answer, Beginning},
+    embed::{self, Pooling, Texts},
     grammar::{Grammar, Grammars},
     scheduler::Order,
     vocabulary::Vocabulary,
@@ -10,8 +11,8 @@ use crate::{
 use async_trait::async_trait;
 use futures::stream;
 use kith_engine::{
-    Constraint, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Step, Timings, TokenStream,
-    Usage,
+    Constraint, EmbedRequest, Embedded, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Step,
+    Timings, TokenStream, Usage,
 };
 use std::sync::{
     Arc,
@@ -56,6 +57,12 @@ pub(crate) struct LayersModel {
     pub(crate) block: u64,
     /// Blocks that are alive.
     pub(crate) blocks: Arc<AtomicU64>,
+    /// Bytes of such a block of the draft model, and how many are alive.
+    pub(crate) draft: Option<(u64, Arc<AtomicU64>)>,
+    /// How states become a text's vector; why they cannot.
+    pub(crate) pooling: Result<Pooling, EngineError>,
+    /// Numbers of such a vector.
+    pub(crate) width: usize,
     pub(crate) vocabulary: Arc<Vocabulary>,
     pub(crate) grammars: Arc<Grammars>,
     pub(crate) adapters: Arc<Shelf>,
@@ -97,6 +104,15 @@ impl LayersModel {
         }
     }
 
+    /// Tells the model's thread.
+    async fn order(&self, order: Order) -> Result<(), EngineError> {
+        tokio::select! {
+            biased;
+            () = self.shared.unload.cancelled() => Err(EngineError::Unloaded),
+            sent = self.orders.send(order) => sent.map_err(|_| self.shared.gone().unwrap_or(EngineError::Unloaded)),
+        }
+    }
+
     /// Compiles a grammar on a thread with a stack of its own: the compiler recurses as deep as the grammar nests.
     async fn compile(&self, constraint: Constraint) -> Result<Option<Grammar>, EngineError> {
         let grammars = Arc::clone(&self.grammars);
@@ -129,8 +145,9 @@ impl Loaded for LayersModel {
         if self.shared.freed.is_cancelled() {
             return Memory::default();
         }
+        let draft = self.draft.as_ref().map_or(0, |(block, blocks)| blocks.load(Ordering::Relaxed) * block);
         let weights = self.weights + self.adapters.held();
-        Memory { weights, cache: self.blocks.load(Ordering::Relaxed) * self.block, gpu: 0 }
+        Memory { weights, cache: self.blocks.load(Ordering::Relaxed) * self.block + draft, gpu: 0 }
     }
 
     fn adapts(&self) -> bool {
@@ -182,13 +199,45 @@ impl Loaded for LayersModel {
         let (steps, reader) = mpsc::channel(room as usize + 1);
         let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar, adapter };
         let answer = Answer::new(beginning, Arc::clone(&self.vocabulary), steps);
-        let gone = || self.shared.gone().unwrap_or(EngineError::Unloaded);
-        tokio::select! {
-            biased;
-            () = self.shared.unload.cancelled() => return Err(EngineError::Unloaded),
-            sent = self.orders.send(Order::Write(Box::new(answer))) => sent.map_err(|_| gone())?,
-        }
+        self.order(Order::Write(Box::new(answer))).await?;
         Ok(read(reader, Arc::clone(&self.shared)))
+    }
+
+    async fn embed(&self, request: EmbedRequest) -> Result<Embedded, EngineError> {
+        if let Some(error) = self.shared.gone() {
+            return Err(error);
+        }
+        let pooling = self.pooling.clone()?;
+        let EmbedRequest { inputs, truncate, dimensions } = request;
+        let dimensions = dimensions.map_or(self.width, |dimensions| dimensions as usize);
+        if !(1..=self.width).contains(&dimensions) {
+            let message = format!("`dimensions` is {dimensions}; the model's vectors have {}", self.width);
+            return Err(EngineError::Invalid { field: "dimensions", message });
+        }
+        if inputs.is_empty() {
+            return Ok(Embedded { vectors: Vec::new(), tokens: Vec::new() });
+        }
+        let dropped = CancellationToken::new();
+        let _dropped = dropped.clone().drop_guard();
+        let (vocabulary, unload, window) = (Arc::clone(&self.vocabulary), self.shared.unload.clone(), self.info.context);
+        let stop = move || dropped.is_cancelled() || unload.is_cancelled();
+        let texts = tokio::task::spawn_blocking(move || embed::tokens(&vocabulary, inputs, truncate, window, stop))
+            .await
+            .map_err(|error| EngineError::Failed(format!("cutting the texts: {error}")))??;
+        let tokens = texts.iter().map(|text| count(text.len())).collect();
+        let (report, reported) = oneshot::channel();
+        self.order(Order::Embed(Box::new(Texts::new(texts, pooling, dimensions, report)))).await?;
+        let vectors = tokio::select! {
+            biased;
+            vectors = reported => vectors.ok(),
+            () = self.shared.unload.cancelled() => Some(Err(EngineError::Unloaded)),
+        };
+        let Some(vectors) = vectors else {
+            // The thread lets go of texts before it says why it ended.
+            self.shared.freed.cancelled().await;
+            return Err(self.shared.gone().unwrap_or(EngineError::Unloaded));
+        };
+        Ok(Embedded { vectors: vectors?, tokens })
     }
 
     async fn unload(&self) {

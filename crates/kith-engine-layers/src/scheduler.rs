@@ -7,6 +7,8 @@ use crate::{
     answer::{Answer, Follows},
     cache::{BLOCK, Track},
     draft::{self, Draft},
+    drafter::{Asked, Drafter, Drafting},
+    embed::{Embedding, Texts},
     model::Shared,
     prefix::PrefixTree,
     stage::{Next, Reads, Stage},
@@ -19,7 +21,7 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Answers that wait for their turn here, at most; further ones wait in the channel, whose bound is the model's.
+/// Answers that wait for their turn here, at most, and requests whose texts are being embedded; further ones wait in the channel, whose bound is the model's.
 const WAITING: usize = 64;
 /// How long a step that reads prompts should take, without and with answers that wait for their next token.
 const ALONE: Duration = Duration::from_millis(250);
@@ -36,6 +38,8 @@ const SPARE: usize = 2;
 pub(crate) enum Order {
     /// Write this answer.
     Write(Box<Answer>),
+    /// Embed these texts.
+    Embed(Box<Texts>),
     /// End. (Also said by the shared token; this wakes a thread that waits.)
     Stop,
 }
@@ -45,6 +49,7 @@ struct Running {
     answer: Answer,
     track: Track,
     draft: Draft,
+    drafting: Drafting,
     /// Whether its prompt was given to the prefix cache.
     kept: bool,
 }
@@ -55,6 +60,10 @@ struct Share {
     tokens: usize,
     /// Tokens guessed to follow.
     guess: Vec<u32>,
+    /// How many may be guessed.
+    most: usize,
+    /// Whether the draft model guessed them.
+    drafted: bool,
     /// Whether that is all there is to read, so that a token can be chosen.
     chooses: bool,
 }
@@ -62,6 +71,7 @@ struct Share {
 /// The model's thread's own.
 pub(crate) struct Scheduler {
     stage: Stage,
+    drafter: Option<Drafter>,
     prefix: PrefixTree,
     shared: Arc<Shared>,
     parallel: usize,
@@ -69,6 +79,7 @@ pub(crate) struct Scheduler {
     blocks: usize,
     waiting: VecDeque<Answer>,
     running: Vec<Running>,
+    embedding: Embedding,
     /// Seconds that a token of a prompt takes, as last measured.
     pace: f64,
     logits: Vec<f32>,
@@ -79,31 +90,35 @@ impl Scheduler {
     pub(crate) fn new(stage: Stage, kept_blocks: usize, running_blocks: usize, parallel: usize, shared: Arc<Shared>) -> Self {
         Self {
             stage,
+            drafter: None,
             prefix: PrefixTree::new(kept_blocks),
             shared,
             parallel,
             blocks: running_blocks,
             waiting: VecDeque::new(),
             running: Vec::new(),
+            embedding: Embedding::default(),
             pace: ALONE.as_secs_f64() / MOST as f64,
             logits: Vec::new(),
         }
     }
 
+    /// The same, which asks this model for guesses.
+    pub(crate) fn with_drafter(self, drafter: Option<Drafter>) -> Self {
+        Self { drafter, ..self }
+    }
+
     /// Works until it is told to end, or nobody can ask for anything any more.
     pub(crate) fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         loop {
-            if self.running.is_empty() && self.waiting.is_empty() {
-                match orders.blocking_recv() {
-                    Some(Order::Write(answer)) => self.waiting.push_back(*answer),
-                    Some(Order::Stop) | None => return,
-                }
+            let idle = self.running.is_empty() && self.waiting.is_empty() && self.embedding.is_empty();
+            if idle && !orders.blocking_recv().is_some_and(|order| self.take(order)) {
+                return;
             }
-            while self.waiting.len() < WAITING {
-                match orders.try_recv() {
-                    Ok(Order::Write(answer)) => self.waiting.push_back(*answer),
-                    Ok(Order::Stop) => return,
-                    Err(_) => break,
+            while self.waiting.len().max(self.embedding.len()) < WAITING {
+                let Ok(order) = orders.try_recv() else { break };
+                if !self.take(order) {
+                    return;
                 }
             }
             if self.shared.unload.is_cancelled() {
@@ -111,7 +126,18 @@ impl Scheduler {
             }
             self.admit();
             self.step();
+            self.embed();
         }
+    }
+
+    /// Takes an order in; `false` if it is to end.
+    fn take(&mut self, order: Order) -> bool {
+        match order {
+            Order::Write(answer) => self.waiting.push_back(*answer),
+            Order::Embed(texts) => self.embedding.push(*texts),
+            Order::Stop => return false,
+        }
+        true
     }
 
     /// Begins answers while there is room, and goes on with those that gave way.
@@ -127,7 +153,8 @@ impl Scheduler {
             // At least one token is read: its logits are needed.
             let track = self.prefix.find(answer.context(), answer.context().len() - 1, answer.adapter());
             answer.begin(track.len());
-            self.running.push(Running { answer, track, draft: Draft::default(), kept: false });
+            let drafting = self.drafter.as_mut().map(|drafter| drafter.begin(answer.context())).unwrap_or_default();
+            self.running.push(Running { answer, track, draft: Draft::default(), drafting, kept: false });
         }
     }
 
@@ -140,6 +167,7 @@ impl Scheduler {
         while self.blocks_after(&shares) > self.blocks && self.give_way() {
             shares = self.shares();
         }
+        self.draft(&mut shares);
         let mut tokens: Vec<u32> = Vec::new();
         let mut wanted: Vec<usize> = Vec::new();
         for (running, share) in self.running.iter().zip(&shares) {
@@ -168,6 +196,9 @@ impl Scheduler {
         if tokens.len() >= LEAST {
             self.pace = start.elapsed().as_secs_f64() / tokens.len() as f64;
         }
+        if let Some(drafter) = self.drafter.as_mut().filter(|_| shares.iter().all(|share| share.tokens == 1)) {
+            drafter.note(tokens.len(), start.elapsed().as_secs_f64());
+        }
         self.choose(shares);
     }
 
@@ -181,9 +212,24 @@ impl Scheduler {
     /// anew. `false` if it is the only one.
     fn give_way(&mut self) -> bool {
         let Some(youngest) = (self.running.len() > 1).then(|| self.running.pop()).flatten() else { return false };
-        self.prefix.keep(youngest.answer.context(), &youngest.track, true);
+        self.prefix.keep(youngest.answer.context(), &youngest.track, true, youngest.answer.adapter());
         self.waiting.push_front(youngest.answer);
         true
+    }
+
+    /// Reads some of the texts that are to be embedded: as long as a step may take.
+    fn embed(&mut self) {
+        if self.embedding.is_empty() {
+            return;
+        }
+        let time = if self.running.is_empty() { ALONE } else { IN_COMPANY };
+        let room = ((time.as_secs_f64() / self.pace) as usize).clamp(LEAST, MOST);
+        let unload = &self.shared.unload;
+        let start = Instant::now();
+        let tokens = self.embedding.step(&mut self.stage, room, &|| unload.is_cancelled());
+        if tokens >= LEAST {
+            self.pace = start.elapsed().as_secs_f64() / tokens as f64;
+        }
     }
 
     /// What each answer at work reads in the next step.
@@ -199,15 +245,44 @@ impl Scheduler {
             if pending == 1 {
                 // The last token of an answer is never read: no guess reaches so far.
                 let most = guessing.min(draft::MOST).min(running.answer.left().saturating_sub(1));
-                let guess = if running.answer.is_under_way() { running.draft.guess(running.answer.context(), most) } else { &[] };
-                shares.push(Share { tokens: 1, guess: guess.to_vec(), chooses: true });
+                let most = if running.answer.is_under_way() { most } else { 0 };
+                let guess = running.draft.guess(running.answer.context(), most).to_vec();
+                shares.push(Share { tokens: 1, guess, most, drafted: false, chooses: true });
                 continue;
             }
             let tokens = pending.min(room);
             room -= tokens;
-            shares.push(Share { tokens, guess: Vec::new(), chooses: tokens == pending && tokens > 0 });
+            shares.push(Share { tokens, guess: Vec::new(), most: 0, drafted: false, chooses: tokens == pending && tokens > 0 });
         }
         shares
+    }
+
+    /// Has the draft model guess for the answers that nothing was found for.
+    fn draft(&mut self, shares: &mut [Share]) {
+        let Some(drafter) = &mut self.drafter else { return };
+        let beside = shares.iter().filter(|share| share.chooses).map(|share| 1 + share.guess.len()).sum();
+        let (mut asked, mut asking, mut answers) = (Vec::new(), Vec::new(), Vec::new());
+        for (running, share) in self.running.iter_mut().zip(shares) {
+            if share.most > 0 && share.guess.is_empty() {
+                let (context, left) = (running.answer.context(), running.answer.left());
+                asked.push(Asked { context, drafting: &mut running.drafting, most: share.most, left });
+                asking.push(share);
+                answers.push(&running.answer);
+            }
+        }
+        let unload = &self.shared.unload;
+        let give_up = || unload.is_cancelled() || answers.iter().all(|answer| answer.is_dropped());
+        match drafter.guess(&mut asked, beside, &give_up) {
+            Ok(guesses) => {
+                for (share, guess) in asking.into_iter().zip(guesses) {
+                    (share.guess, share.drafted) = (guess, true);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the draft model failed: answers are written without it");
+                self.drafter = None;
+            }
+        }
     }
 
     fn read(&mut self, tokens: &[u32], shares: &[Share]) -> Result<bool, EngineError> {
@@ -242,11 +317,17 @@ impl Scheduler {
             mine.for_each(drop);
             // What was guessed wrongly is forgotten, and the last token that was chosen is not read yet.
             running.track.truncate(running.answer.context().len() - 1);
-            running.draft.learn(share.guess.len(), (running.answer.context().len() - before).saturating_sub(1));
+            let right = (running.answer.context().len() - before).saturating_sub(1);
+            let (drafted, found) = if share.drafted { (share.guess.len(), 0) } else { (0, share.guess.len()) };
+            running.draft.learn(found, right);
+            running.drafting.learn(before + right, drafted, right);
             let keep = ended.is_some() || !running.kept;
             if keep {
                 running.kept = true;
                 self.prefix.keep(running.answer.context(), &running.track, ended.is_some());
+            }
+            if let Some(drafter) = self.drafter.as_mut().filter(|_| ended.is_some()) {
+                drafter.end(running.answer.context(), &running.drafting);
             }
             match ended {
                 None => at_work.push(running),
@@ -276,3 +357,6 @@ impl Running {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,6 +66,9 @@ impl Shape {
         let family =
             family(&architecture).ok_or_else(|| refused(format!("models of the kind {architecture:?} are not known")))?;
         let fields = Fields { file, family };
+        if file.flag(&fields.name("attention.causal")) == Some(false) {
+            return Err(refused(format!("{architecture} models that attend to later tokens are not known")));
+        }
         let needed = |name: &str, most: u64| fields.size(name, most)?.ok_or_else(|| missing(name));
         let layers = needed("block_count", MOST_LAYERS)?;
         let width = needed("embedding_length", MOST_WIDTH)?;

@@ -73,6 +73,8 @@ pub(crate) struct Vocabulary {
     ends: Vec<u32>,
     bos: Option<u32>,
     adds_bos: bool,
+    /// What closes a text that is embedded, where the file wants that.
+    close: Option<u32>,
     cutter: Cutter,
     /// Finds special tokens, the longest first; their ids by pattern.
     special: Option<(AhoCorasick, Vec<u32>)>,
@@ -124,6 +126,7 @@ impl Vocabulary {
             ends,
             bos: fields.bos.filter(known),
             adds_bos: fields.add_bos.unwrap_or(adds_bos),
+            close: fields.eos.filter(|id| known(id) && fields.add_eos == Some(true)),
             cutter,
         })
     }
@@ -131,6 +134,21 @@ impl Vocabulary {
     /// Entries.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Refuses a vocabulary that differs in any token, with the first difference.
+    pub(crate) fn must_be(&self, other: &Self) -> Result<(), String> {
+        if self.len() != other.len() {
+            return Err(format!("it has {} tokens instead of {}", other.len(), self.len()));
+        }
+        let differs = |at: &usize| self.bytes[*at] != other.bytes[*at] || self.kinds[*at] != other.kinds[*at];
+        match (0..self.len()).find(differs) {
+            None => Ok(()),
+            Some(at) => {
+                let [wanted, found] = [self, other].map(|all| String::from_utf8_lossy(&all.bytes[at]).into_owned());
+                Err(format!("its token {at} is {found:?} instead of {wanted:?}, or of another kind"))
+            }
+        }
     }
 
     /// The bytes of a token; none for ids beyond the vocabulary. For a control token, the bytes of its name.
@@ -154,6 +172,11 @@ impl Vocabulary {
     /// The tokens that end an answer, ascending.
     pub(crate) fn ends(&self) -> &[u32] {
         &self.ends
+    }
+
+    /// The tokens that open and close a text that is embedded.
+    pub(crate) fn frame(&self) -> (Option<u32>, Option<u32>) {
+        (self.bos.filter(|_| self.adds_bos), self.close)
     }
 
     /// The ids of `text`; special tokens written in it are read as such. `add_special` adds BOS where the model wants one.

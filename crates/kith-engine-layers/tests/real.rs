@@ -5,7 +5,8 @@
 
 use futures::{StreamExt, future::join_all};
 use kith_engine::{
-    Constraint, Engine, Finish, GenerateRequest, Generated, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step, Token,
+    Constraint, EmbedInput, EmbedRequest, Engine, Finish, GenerateRequest, Generated, InSitu, Input, Loaded, ModelFormat,
+    ModelSpec, Sampling, Step, Token,
 };
 use kith_engine_layers::{LayersEngine, Next, Reads, Stage, StageOptions, Track, Window};
 use std::{path::PathBuf, sync::Arc};
@@ -22,9 +23,8 @@ fn path() -> Option<PathBuf> {
     None
 }
 
-async fn load() -> Option<Arc<dyn Loaded>> {
-    let path = path()?;
-    let spec = ModelSpec {
+fn spec(path: PathBuf) -> ModelSpec {
+    ModelSpec {
         name: "smollm2:135m".into(),
         size_bytes: std::fs::metadata(&path).unwrap().len(),
         path,
@@ -33,8 +33,12 @@ async fn load() -> Option<Arc<dyn Loaded>> {
         context: Some(2048),
         parallel: 4,
         in_situ: InSitu::Auto,
-    };
-    Some(LayersEngine::new().load(spec).await.unwrap())
+        draft: None,
+    }
+}
+
+async fn load() -> Option<Arc<dyn Loaded>> {
+    Some(LayersEngine::new().load(spec(path()?)).await.unwrap())
 }
 
 fn asking(text: &str, max_tokens: u32) -> GenerateRequest {
@@ -149,4 +153,39 @@ fn three_windows_give_the_bits_of_the_whole() {
     }
     let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&logits), bits(whole.logits(&[99]).unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentences_that_mean_alike_lie_nearer_than_those_that_do_not() {
+    let Some(model) = load().await else { return };
+    let texts = [
+        ["The cat sleeps on the sofa.", "A kitten is taking a nap on the couch."],
+        ["The central bank raised interest rates again.", "Borrowing became more expensive after the bank's decision on rates."],
+        ["Boil the pasta in salted water for ten minutes.", "Cook the spaghetti in hot water with salt."],
+    ];
+    let inputs = texts.iter().flatten().map(|text| EmbedInput::Text((*text).into())).collect();
+    let vectors = model.embed(EmbedRequest { inputs, truncate: false, dimensions: None }).await.unwrap().vectors;
+    let near = |a: usize, b: usize| vectors[a].iter().zip(&vectors[b]).map(|(a, b)| a * b).sum::<f32>();
+    for pair in 0..texts.len() {
+        let (one, two) = (2 * pair, 2 * pair + 1);
+        assert!((near(one, one) - 1.0).abs() < 1e-5);
+        for other in (0..vectors.len()).filter(|other| other / 2 != pair) {
+            assert!(near(one, two) > near(one, other), "{one} {two} {other}: {} {}", near(one, two), near(one, other));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_changes_nothing_but_the_time_it_takes() {
+    let (Some(plain), Some(path)) = (load().await, path()) else { return };
+    let drafted = LayersEngine::new().load(ModelSpec { draft: Some(path.clone()), ..spec(path) }).await.unwrap();
+    let drawn = |request| GenerateRequest {
+        sampling: Sampling { temperature: 0.8, top_p: Some(0.95), seed: Some(7), ..Sampling::default() },
+        ..request
+    };
+    let tell = || asking(&chat("Tell me a story about a fox."), 60);
+    for request in [tell(), drawn(tell())] {
+        assert_eq!(text(&answer(&drafted, request.clone()).await.0), text(&answer(&plain, request).await.0));
+    }
+    assert!(drafted.memory().weights > plain.memory().weights && drafted.memory().cache > plain.memory().cache);
 }

@@ -38,6 +38,7 @@ async fn run() -> Result<(), String> {
         context: Some(1024),
         parallel: 1,
         in_situ: kith_engine::InSitu::Auto,
+        draft: None,
     };
     let model = MistralEngine::new().load(spec).await.map_err(|error| error.to_string())?;
     let vocabulary = model.info().vocabulary.max(2);

@@ -261,6 +261,7 @@ mod tests {
             context: Some(1000),
             parallel: 4,
             in_situ: kith_engine::InSitu::Auto,
+            draft: None,
         }
     }
 

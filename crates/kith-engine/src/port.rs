@@ -47,6 +47,9 @@ pub struct ModelSpec {
     pub parallel: u32,
     /// How the weights of a folder are held in memory.
     pub in_situ: InSitu,
+    /// A small GGUF model with the same vocabulary, which guesses what this one will say so that it writes faster; the answers are the
+    /// same without. Engines that do not guess that way leave it alone; the others refuse one that does not suit.
+    pub draft: Option<PathBuf>,
 }
 
 /// Memory that a loaded model holds, in bytes, as measured or, where the engine cannot measure, as it reserved.

@@ -349,6 +349,7 @@ mod tests {
             context: None,
             parallel: 4,
             in_situ: crate::InSitu::Auto,
+            draft: None,
         }
     }
 

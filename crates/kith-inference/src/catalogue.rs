@@ -50,6 +50,7 @@ impl ModelCard {
                 context: None,
                 parallel: 1,
                 in_situ: kith_engine::InSitu::Auto,
+                draft: None,
             },
             context_length: 0,
             template: None,

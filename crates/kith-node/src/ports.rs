@@ -191,6 +191,7 @@ fn card(model: Model) -> ModelCard {
             context: None,
             parallel: 1,
             in_situ: kith_engine::InSitu::Auto,
+            draft: None,
         },
         template: model.template.or(details.chat_template),
         bos: details.bos_token,

@@ -21,6 +21,7 @@ fn spec(path: &Path, family: &str) -> ModelSpec {
         context: None,
         parallel: 2,
         in_situ: InSitu::Auto,
+        draft: None,
     }
 }
 

@@ -22,6 +22,7 @@ fn spec(file: &NamedTempFile, architecture: &str) -> ModelSpec {
         context: None,
         parallel: 8,
         in_situ: kith_engine::InSitu::Auto,
+        draft: None,
     }
 }
 

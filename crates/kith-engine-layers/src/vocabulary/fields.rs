@@ -12,10 +12,12 @@ pub(crate) struct TokenizerFields {
     pub(crate) scores: Vec<f32>,
     pub(crate) merges: Vec<String>,
     pub(crate) bos: Option<u32>,
+    pub(crate) eos: Option<u32>,
     pub(crate) unknown: Option<u32>,
     /// The tokens that end an answer, as the file numbers them: end of text, of turn, of message.
     pub(crate) ends: Vec<u32>,
     pub(crate) add_bos: Option<bool>,
+    pub(crate) add_eos: Option<bool>,
     pub(crate) add_space_prefix: Option<bool>,
 }
 
@@ -30,9 +32,11 @@ impl TokenizerFields {
             scores: file.fractions("tokenizer.ggml.scores"),
             merges: file.texts("tokenizer.ggml.merges"),
             bos: id("bos_token_id"),
+            eos: id("eos_token_id"),
             unknown: id("unknown_token_id"),
             ends: ["eos_token_id", "eot_token_id", "eom_token_id"].into_iter().filter_map(id).collect(),
             add_bos: file.flag("tokenizer.ggml.add_bos_token"),
+            add_eos: file.flag("tokenizer.ggml.add_eos_token"),
             add_space_prefix: file.flag("tokenizer.ggml.add_space_prefix"),
         }
     }

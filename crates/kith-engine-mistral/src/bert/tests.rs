@@ -108,6 +108,7 @@ fn spec(path: PathBuf) -> ModelSpec {
         context: None,
         parallel: 2,
         in_situ: kith_engine::InSitu::Auto,
+        draft: None,
     }
 }
 

@@ -44,6 +44,7 @@ async fn a_panic_in_the_engine_fails_waiting_and_later_requests_and_the_model_ca
         context: Some(512),
         parallel: 2,
         in_situ: kith_engine::InSitu::Auto,
+        draft: None,
     };
     let engine = MistralEngine::new();
     let model = engine.load_model(spec.clone()).await.unwrap();

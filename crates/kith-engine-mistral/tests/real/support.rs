@@ -39,6 +39,7 @@ pub fn spec() -> Option<ModelSpec> {
         context: Some(1024),
         parallel: 4,
         in_situ: kith_engine::InSitu::Auto,
+        draft: None,
     })
 }
 

@@ -92,6 +92,7 @@ mod tests {
             context: None,
             parallel: 4,
             in_situ: crate::InSitu::Auto,
+            draft: None,
         }
     }
 

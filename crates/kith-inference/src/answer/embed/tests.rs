@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::{Bounds, Catalogue, Generate, InferenceParts, Prompt};
-use kith_engine::{ModelFormat, ModelSpec, scripted::ScriptedEngine};
+use futures::StreamExt;
+use kith_engine::{
+    Engine, EngineError, GenerateRequest, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec, TokenStream,
+    scripted::ScriptedEngine,
+};
 use kith_events::Events;
 use kith_types::{Clock, SystemClock};
 use serde_json::Map;
@@ -26,6 +30,7 @@ impl Catalogue for Anything {
                 context: None,
                 parallel: 1,
                 in_situ: kith_engine::InSitu::Auto,
+                draft: None,
             },
             context_length: 2048,
             template: None,
@@ -41,9 +46,13 @@ impl Catalogue for Anything {
 }
 
 fn inference(engine: &ScriptedEngine) -> Arc<Inference> {
+    inference_on(Arc::new(engine.clone()))
+}
+
+fn inference_on(engine: Arc<dyn Engine>) -> Arc<Inference> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Inference::new(InferenceParts {
-        engines: vec![Arc::new(engine.clone())],
+        engines: vec![engine],
         catalogue: Arc::new(Anything),
         bounds: Bounds { memory: 1 << 30, parallel: 1, context: 2048, keep_alive: KeepAlive::Forever, engine: None },
         clock: Arc::clone(&clock),
@@ -99,6 +108,82 @@ async fn neither_kind_of_model_does_the_others_work_nor_is_loaded_for_it() {
     assert!(matches!(&refused, InferenceError::UnsupportedByModel(why) if why.contains("writes no answers")), "{refused}");
     assert_eq!(engine.counters().loads.load(Ordering::Relaxed), 0);
     assert_eq!(inference.stats().failed, 2);
+}
+
+/// An engine whose models write answers and embed texts.
+struct Both(ScriptedEngine);
+
+struct WritesAndEmbeds {
+    writer: Arc<dyn Loaded>,
+    encoder: Arc<dyn Loaded>,
+}
+
+#[async_trait::async_trait]
+impl Engine for Both {
+    fn name(&self) -> &'static str {
+        "both"
+    }
+
+    fn supports(&self, _spec: &ModelSpec) -> bool {
+        true
+    }
+
+    fn embeds(&self, _spec: &ModelSpec) -> bool {
+        true
+    }
+
+    fn estimate(&self, spec: &ModelSpec) -> Memory {
+        self.0.estimate(spec)
+    }
+
+    async fn load(&self, spec: ModelSpec) -> Result<Arc<dyn Loaded>, EngineError> {
+        let encoder = self.0.load(ModelSpec { architecture: "bert".into(), ..spec.clone() }).await?;
+        Ok(Arc::new(WritesAndEmbeds { writer: self.0.load(spec).await?, encoder }))
+    }
+}
+
+#[async_trait::async_trait]
+impl Loaded for WritesAndEmbeds {
+    fn info(&self) -> &LoadedInfo {
+        self.writer.info()
+    }
+
+    fn memory(&self) -> Memory {
+        self.writer.memory()
+    }
+
+    async fn tokenize(&self, text: &str, add_special: bool) -> Result<Vec<u32>, EngineError> {
+        self.writer.tokenize(text, add_special).await
+    }
+
+    async fn detokenize(&self, tokens: &[u32]) -> Result<String, EngineError> {
+        self.writer.detokenize(tokens).await
+    }
+
+    async fn generate(&self, request: GenerateRequest) -> Result<TokenStream, EngineError> {
+        self.writer.generate(request).await
+    }
+
+    async fn embed(&self, request: EmbedRequest) -> Result<Embedded, EngineError> {
+        self.encoder.embed(request).await
+    }
+
+    async fn unload(&self) {
+        self.writer.unload().await;
+        self.encoder.unload().await;
+    }
+}
+
+#[tokio::test]
+async fn a_model_that_does_both_answers_and_embeds_without_being_loaded_twice() {
+    let engine = ScriptedEngine::saying("yes");
+    let inference = inference_on(Arc::new(Both(engine.clone())));
+    let answer = inference.generate(Generate::new("llama", Prompt::Raw("a".into()))).await.unwrap();
+    let pieces = answer.pieces.collect::<Vec<_>>().await;
+    assert!(pieces.iter().all(Result::is_ok) && pieces.len() > 1);
+    assert_eq!(inference.embed(asking("llama", vec![text("a b")])).await.unwrap().tokens, 2);
+    assert_eq!((inference.loaded().len(), inference.stats().finished), (1, 2));
+    assert_eq!(engine.counters().loads.load(Ordering::Relaxed), 2, "its two halves, once each");
 }
 
 #[tokio::test]
