@@ -230,7 +230,8 @@ fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Arc<Vocab
     let context = spec.context.map(|context| context as usize);
     let stage =
         Stage::load(&spec.path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
-    let vocabulary = Vocabulary::new(&TokenizerFields::read(stage.file()))?;
+    // From a mapping of its own: the pages that were read for it go back to the system with that.
+    let vocabulary = Vocabulary::new(&TokenizerFields::read(&Gguf::open(&spec.path)?))?;
     if vocabulary.len() > stage.vocabulary() {
         let (tokens, rows) = (vocabulary.len(), stage.vocabulary());
         return Err(EngineError::UnsupportedModel(format!("the file names {tokens} tokens and embeds {rows}")));
