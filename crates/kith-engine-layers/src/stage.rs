@@ -4,7 +4,10 @@
 //! layers are one stage or several in a row whose hidden states (f32) are handed on.
 
 mod buffers;
+mod cost;
 mod layer;
+
+pub use cost::Cost;
 
 use crate::{
     cache::{CacheLayout, Track},
