@@ -92,7 +92,13 @@ fn asking(input: Input, tokens: u32, seed: u64) -> GenerateRequest {
 }
 
 /// Tokens of answers a second, of so many conversations at once; others in every repetition, so that nothing is known before.
-async fn together(model: &dyn Loaded, questions: &[&str], count: usize, tokens: u32, repetition: usize) -> Result<f64, Box<dyn Error>> {
+async fn together(
+    model: &dyn Loaded,
+    questions: &[&str],
+    count: usize,
+    tokens: u32,
+    repetition: usize,
+) -> Result<f64, Box<dyn Error>> {
     let answer = async |number: usize| -> Result<u32, Box<dyn Error>> {
         let question = questions.get(number % questions.len().max(1)).ok_or("there are no questions")?;
         // The number comes first: what follows it has no beginning in common with anything.

@@ -5,9 +5,7 @@
 #![allow(clippy::print_stdout, reason = "what an example is for")]
 
 use futures::StreamExt;
-use kith_engine::{
-    Constraint, Engine, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step,
-};
+use kith_engine::{Constraint, Engine, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step};
 use kith_engine_layers::LayersEngine;
 use serde_json::{Map, Value, json};
 use std::{
@@ -88,7 +86,7 @@ fn resident() -> Value {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
     };
-    json!({ "all_kib": figure("VmRSS"), "own_kib": figure("RssAnon"), "mapped_kib": figure("RssFile") })
+    json!({ "all_kib": figure("VmRSS"), "most_kib": figure("VmHWM"), "own_kib": figure("RssAnon"), "mapped_kib": figure("RssFile") })
 }
 
 /// Whether panels lie in the folder, now or soon.

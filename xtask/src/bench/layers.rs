@@ -1,6 +1,7 @@
 //! `bench layers`: the engine of our own layers beside llama.cpp and beside what the machine can do. Each section is a module of its own.
 
 mod models;
+mod quality;
 mod speed;
 
 use anyhow::Result;
@@ -24,7 +25,7 @@ pub struct Ground<'a> {
 type Section = fn(&Ground<'_>) -> Result<String>;
 
 /// In the order of the page.
-const SECTIONS: &[Section] = &[speed::section];
+const SECTIONS: &[Section] = &[speed::section, quality::section];
 
 /// Measures everything and gives the section of the page.
 pub fn measure(paths: &Paths) -> Result<String> {

@@ -87,14 +87,22 @@ impl File {
         for _ in 0..field_count {
             let name = cursor.text()?;
             match cursor.u32()? {
-                TEXT => drop(texts.insert(name, cursor.text()?)),
+                TEXT => {
+                    texts.insert(name, cursor.text()?);
+                }
                 LIST => {
                     let (kind, count) = (cursor.u32()?, cursor.size()?);
                     for _ in 0..count {
-                        if kind == TEXT { drop(cursor.text()?) } else { drop(cursor.number(kind)?) }
+                        if kind == TEXT {
+                            cursor.text()?;
+                        } else {
+                            cursor.number(kind)?;
+                        }
                     }
                 }
-                kind => drop(numbers.insert(name, cursor.number(kind)?)),
+                kind => {
+                    numbers.insert(name, cursor.number(kind)?);
+                }
             }
         }
         for _ in 0..tensor_count {

@@ -8,9 +8,7 @@ mod gguf;
 mod plain;
 
 use futures::StreamExt;
-use kith_engine::{
-    Constraint, Engine, Finish, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step,
-};
+use kith_engine::{Constraint, Engine, Finish, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step};
 use kith_engine_layers::{LayersEngine, Next, Reads, Stage, StageOptions, Track};
 use plain::{Plain, Sequence};
 use serde_json::{Value, json};
@@ -63,7 +61,11 @@ fn spec(path: &Path) -> Result<ModelSpec, Box<dyn Error>> {
 }
 
 /// The logits after each token, from the stage, which is what the engine works with.
-fn ours(path: &Path, threads: usize, ids: &[u32]) -> Result<impl Iterator<Item = Result<Vec<f32>, Box<dyn Error>>>, Box<dyn Error>> {
+fn ours(
+    path: &Path,
+    threads: usize,
+    ids: &[u32],
+) -> Result<impl Iterator<Item = Result<Vec<f32>, Box<dyn Error>>>, Box<dyn Error>> {
     let mut stage = Stage::load(path, &StageOptions { threads, ..StageOptions::default() })?;
     let mut track = Track::new();
     let mut all = Vec::new();

@@ -69,7 +69,11 @@ impl Plain {
                     self.rotate(&mut keys[token], position);
                 }
                 for (position, token) in tokens.clone().enumerate() {
-                    attended.push(self.attend(&queries[token], &keys[first..=first + position], &values[first..=first + position]));
+                    attended.push(self.attend(
+                        &queries[token],
+                        &keys[first..=first + position],
+                        &values[first..=first + position],
+                    ));
                 }
                 first = tokens.end;
             }
