@@ -8,7 +8,8 @@ const [promptTokens, answerTokens, threads] = numbers.map(Number);
 const llama = await getLlama({gpu: false, build: "never", maxThreads: threads, logLevel: "error"});
 const model = await llama.loadModel({modelPath});
 const context = await model.createContext({
-  contextSize: 1024,
+  // Room for both, in whole KiB of tokens; a sequence that filled its context would be shifted.
+  contextSize: 1024 * Math.ceil((promptTokens + answerTokens + 1) / 1024),
   batchSize: 512,
   threads: {ideal: threads, min: threads},
 });

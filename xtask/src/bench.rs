@@ -2,6 +2,7 @@
 
 mod conformance;
 mod inference;
+mod layers;
 mod machine;
 mod median;
 mod mesh;
@@ -17,7 +18,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths::Paths;
 
-const NAMES: [&str; 6] = ["inference", "reads", "schema", "conformance", "window", "mesh"];
+const NAMES: [&str; 7] = ["inference", "layers", "reads", "schema", "conformance", "window", "mesh"];
 
 /// Runs the bench named first; `--write` after it keeps the figures.
 pub fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
@@ -28,6 +29,7 @@ pub fn run(paths: &Paths, arguments: &[String]) -> Result<()> {
     };
     let report = match name {
         "inference" => inference::measure(paths)?,
+        "layers" => layers::measure(paths)?,
         "reads" => reads::measure(paths)?,
         "schema" => schema::measure(paths)?,
         "conformance" => conformance::measure(paths)?,

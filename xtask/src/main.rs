@@ -38,6 +38,7 @@ cargo xtask COMMAND
   icons                     draw the icons of the app and the tray, every size
   bench NAME [--write]      measure; --write puts the figures into docs/benchmarks.md
                             inference    speed beside llama.cpp, streams, start, memory
+                            layers       our own layers beside llama.cpp and what the machine can do
                             reads        cheap reads at 500 requests a second
                             schema       200 answers by JSON Schema, checked
                             conformance  made-up requests against the OpenAPI document

@@ -131,7 +131,8 @@ impl Engine for LayersEngine {
     }
 
     fn estimate(&self, spec: &ModelSpec) -> Memory {
-        let footprint = |path: &Path| Gguf::open(path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec, self.running));
+        let footprint =
+            |path: &Path| Gguf::open(path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec, self.running));
         // Loading will say what is wrong with the files.
         let unknown = |_| Memory { weights: spec.size_bytes, ..Memory::default() };
         let model = footprint(&spec.path).map_or_else(unknown, |footprint| footprint.most());
@@ -311,7 +312,8 @@ fn whole(path: &Path, spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage,
     let context = spec.context.map(|context| context as usize);
     let stage =
         Stage::load(path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
-    let vocabulary = Vocabulary::new(&TokenizerFields::read(stage.file()))?;
+    // From a mapping of its own: the pages that were read for it go back to the system with that.
+    let vocabulary = Vocabulary::new(&TokenizerFields::read(&Gguf::open(path)?))?;
     if vocabulary.len() > stage.vocabulary() {
         let (tokens, rows) = (vocabulary.len(), stage.vocabulary());
         return Err(EngineError::UnsupportedModel(format!("the file names {tokens} tokens and embeds {rows}")));

@@ -12,7 +12,7 @@ pub(crate) use mapping::Mapping;
 use cursor::Cursor;
 use kith_engine::EngineError;
 use kith_kernels::Format;
-use std::{collections::HashMap, ops::Range, path::Path, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, ops::Range, path::Path, sync::Arc};
 use value::Value;
 
 /// Bytes of a field's or a tensor's name, at most.
@@ -126,8 +126,8 @@ impl Gguf {
     }
 
     /// The texts of a list; none if it is no list of texts.
-    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
-        self.list(name, |element| element.text().map(std::borrow::Cow::into_owned))
+    pub(crate) fn texts(&self, name: &str) -> Vec<Cow<'_, str>> {
+        self.list(name, value::Element::text)
     }
 
     /// The whole numbers of a list.

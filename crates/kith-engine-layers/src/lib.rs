@@ -45,4 +45,4 @@ mod weights;
 pub use cache::{BLOCK, Track};
 pub use engine::{LayersEngine, supported_architectures};
 pub use panels::remove_stale_panels;
-pub use stage::{Next, Reads, Stage, StageOptions, Window};
+pub use stage::{Cost, Next, Reads, Stage, StageOptions, Window};

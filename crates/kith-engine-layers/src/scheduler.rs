@@ -26,9 +26,10 @@ const WAITING: usize = 64;
 /// How long a step that reads prompts should take, without and with answers that wait for their next token.
 const ALONE: Duration = Duration::from_millis(250);
 const IN_COMPANY: Duration = Duration::from_millis(80);
-/// Tokens of a step with prompts, at least and at most. Few enough that the numbers between layers stay small.
+/// Tokens of a step with prompts, at least and at most. Few enough that the numbers between layers stay small, and enough that weights are
+/// looked at for many tokens at a time.
 const LEAST: usize = 32;
-pub(crate) const MOST: usize = 512;
+pub(crate) const MOST: usize = 256;
 /// Tokens of answers in a step beyond which nothing is guessed: there, guesses cost what they win.
 const GUESSING: usize = 8;
 /// Blocks kept free for every answer at work when one more begins, so that it need not give way at once.
@@ -212,7 +213,7 @@ impl Scheduler {
     /// anew. `false` if it is the only one.
     fn give_way(&mut self) -> bool {
         let Some(youngest) = (self.running.len() > 1).then(|| self.running.pop()).flatten() else { return false };
-        self.prefix.keep(youngest.answer.context(), &youngest.track, true, youngest.answer.adapter());
+        self.prefix.keep(youngest.answer.context(), &youngest.track, true);
         self.waiting.push_front(youngest.answer);
         true
     }

@@ -5,7 +5,10 @@
 
 mod adapted;
 mod buffers;
+mod cost;
 mod layer;
+
+pub use cost::Cost;
 
 use crate::{
     adapter::{Part, Place, Targets},
@@ -96,8 +99,15 @@ pub struct Stage {
     activations: Activations,
     buffers: Buffers,
     adapting: Adapting,
+    /// Tokens that the buffers have room for.
+    room: usize,
     unsaved: Option<Unsaved>,
 }
+
+/// How many times too large buffers may be, where they have room for more than [`SMALL`] tokens: a prompt's are not held while its answer
+/// is written.
+const TOO_LARGE: usize = 8;
+const SMALL: usize = 64;
 
 impl Stage {
     /// Loads a part of the GGUF file at `path`.
@@ -156,6 +166,7 @@ impl Stage {
             activations: Activations::new(),
             buffers: Buffers::default(),
             adapting: Adapting::default(),
+            room: 0,
             unsaved,
         })
     }
@@ -170,6 +181,10 @@ impl Stage {
     pub fn step(&mut self, reads: Reads<'_>, nexts: &mut [Next<'_>], give_up: &dyn Fn() -> bool) -> Result<bool, EngineError> {
         let tokens: usize = nexts.iter().map(|next| next.tokens).sum();
         self.check(reads, tokens, nexts)?;
+        if self.room > SMALL.max(TOO_LARGE * tokens) {
+            (self.buffers, self.activations, self.room) = (Buffers::default(), Activations::new(), 0);
+        }
+        self.room = self.room.max(tokens);
         self.enter(reads, tokens)?;
         self.positions(nexts);
         self.adapting.begin(nexts);
@@ -331,15 +346,20 @@ impl Stage {
         match reads {
             Reads::States(given) => states.copy_from_slice(given),
             Reads::Tokens(ids) => {
-                let format = self.embedding.format.map_err(|_| gone())?;
-                let scale = self.shape.family.scaled_embedding.then(|| (width as f32).sqrt());
-                for (state, id) in states.chunks_exact_mut(width).zip(ids) {
-                    let row = *id as usize;
-                    let bytes = self.file.rows(&self.embedding, row..row + 1).ok_or_else(gone)?;
-                    format.dequantise(bytes, state);
-                    if let Some(scale) = scale {
-                        state.iter_mut().for_each(|value| *value *= scale);
+                if let Some(head) = self.head.as_ref().filter(|head| head.tied) {
+                    // The same values, out of pages that are in memory anyway.
+                    self.pool.for_chunks(states, width, |at, state| head.output.row(ids[at] as usize, state));
+                } else {
+                    let format = self.embedding.format.map_err(|_| gone())?;
+                    for (state, id) in states.chunks_exact_mut(width).zip(ids) {
+                        let row = *id as usize;
+                        let bytes = self.file.rows(&self.embedding, row..row + 1).ok_or_else(gone)?;
+                        format.dequantise(bytes, state);
                     }
+                }
+                if self.shape.family.scaled_embedding {
+                    let scale = (width as f32).sqrt();
+                    states.iter_mut().for_each(|value| *value *= scale);
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 mod fields;
 mod merge;
+mod names;
 mod pretokenizer;
 
 pub(crate) use fields::TokenizerFields;
@@ -9,8 +10,9 @@ pub(crate) use fields::TokenizerFields;
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use kith_engine::EngineError;
 use merge::{BytePairs, Pieces};
+use names::Names;
 use pretokenizer::Pretokenizer;
-use std::collections::HashMap;
+use std::borrow::Cow;
 
 /// What SentencePiece writes for a space.
 const SPACE_MARK: &str = "\u{2581}";
@@ -68,7 +70,7 @@ enum Cutter {
 
 /// The vocabulary of one model.
 pub(crate) struct Vocabulary {
-    bytes: Vec<Box<[u8]>>,
+    bytes: Names,
     kinds: Vec<Kind>,
     ends: Vec<u32>,
     bos: Option<u32>,
@@ -82,7 +84,7 @@ pub(crate) struct Vocabulary {
 
 impl Vocabulary {
     /// Builds it from the file's fields. Takes tens of milliseconds.
-    pub(crate) fn new(fields: &TokenizerFields) -> Result<Self, EngineError> {
+    pub(crate) fn new(fields: &TokenizerFields<'_>) -> Result<Self, EngineError> {
         if fields.tokens.is_empty() {
             return Err(EngineError::UnsupportedModel("the model file has no vocabulary".into()));
         }
@@ -92,10 +94,11 @@ impl Vocabulary {
             other => return Err(EngineError::UnsupportedModel(format!("the tokenizer {other:?} is not known"))),
         };
         let kinds: Vec<Kind> = (0..fields.tokens.len()).map(|at| Kind::of(fields.kinds.get(at))).collect();
-        let letters: HashMap<char, u8> = byte_letters().into_iter().zip(0..=255u8).collect();
-        let each = fields.tokens.iter().zip(&kinds);
-        let bytes: Vec<Box<[u8]>> =
-            each.map(|(token, kind)| token_bytes(token, *kind, sentencepiece, &letters).into_boxed_slice()).collect();
+        let letters = letter_bytes();
+        let mut bytes = Names::with_room(fields.tokens.len());
+        for (token, kind) in fields.tokens.iter().zip(&kinds) {
+            bytes.push(|bytes| write_bytes(token, *kind, sentencepiece, &letters, bytes));
+        }
         let (cutter, adds_bos) = if sentencepiece {
             let pieces = Pieces::new(&fields.tokens, &kinds, &fields.scores, fields.unknown);
             (Cutter::Pieces { pieces, space_prefix: fields.add_space_prefix.unwrap_or(true) }, true)
@@ -115,7 +118,7 @@ impl Vocabulary {
         ends.extend(
             (0u32..)
                 .zip(fields.tokens.iter().zip(&kinds))
-                .filter_map(|(id, (token, kind))| (*kind == Kind::Control && TURN_ENDS.contains(&token.as_str())).then_some(id)),
+                .filter_map(|(id, (token, kind))| (*kind == Kind::Control && TURN_ENDS.contains(&&**token)).then_some(id)),
         );
         ends.sort_unstable();
         ends.dedup();
@@ -153,7 +156,7 @@ impl Vocabulary {
 
     /// The bytes of a token; none for ids beyond the vocabulary. For a control token, the bytes of its name.
     pub(crate) fn bytes(&self, id: u32) -> &[u8] {
-        self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+        self.bytes.get(id as usize)
     }
 
     /// The bytes of a token as an answer shows them: none for control tokens.
@@ -218,10 +221,10 @@ impl Vocabulary {
     }
 }
 
-fn special(tokens: &[String], kinds: &[Kind]) -> Result<Option<(AhoCorasick, Vec<u32>)>, EngineError> {
+fn special(tokens: &[Cow<'_, str>], kinds: &[Kind]) -> Result<Option<(AhoCorasick, Vec<u32>)>, EngineError> {
     let found = (0u32..).zip(tokens.iter().zip(kinds));
     let found = found.filter(|(_, (token, kind))| matches!(kind, Kind::Control | Kind::UserDefined) && !token.is_empty());
-    let (ids, names): (Vec<u32>, Vec<&String>) = found.map(|(id, (token, _))| (id, token)).unzip();
+    let (ids, names): (Vec<u32>, Vec<&str>) = found.map(|(id, (token, _))| (id, &**token)).unzip();
     if names.is_empty() {
         return Ok(None);
     }
@@ -233,14 +236,38 @@ fn special(tokens: &[String], kinds: &[Kind]) -> Result<Option<(AhoCorasick, Vec
     Ok(Some((finder, ids)))
 }
 
-fn token_bytes(token: &str, kind: Kind, sentencepiece: bool, letters: &HashMap<char, u8>) -> Vec<u8> {
-    let plain = || token.as_bytes().to_vec();
+/// Adds the bytes that a token stands for.
+fn write_bytes(token: &str, kind: Kind, sentencepiece: bool, letters: &[Option<u8>], bytes: &mut Vec<u8>) {
+    let start = bytes.len();
     match kind {
-        Kind::Control | Kind::UserDefined => plain(),
-        Kind::Byte => byte(token).map_or_else(plain, |byte| vec![byte]),
-        _ if sentencepiece => token.replace(SPACE_MARK, " ").into_bytes(),
-        _ => token.chars().map(|letter| letters.get(&letter).copied()).collect::<Option<_>>().unwrap_or_else(plain),
+        Kind::Control | Kind::UserDefined => bytes.extend_from_slice(token.as_bytes()),
+        Kind::Byte => match byte(token) {
+            Some(byte) => bytes.push(byte),
+            None => bytes.extend_from_slice(token.as_bytes()),
+        },
+        _ if sentencepiece => bytes.extend_from_slice(token.replace(SPACE_MARK, " ").as_bytes()),
+        _ => {
+            for letter in token.chars() {
+                let Some(byte) = letters.get(letter as usize).copied().flatten() else {
+                    // A token that is not spelt in the alphabet stands for itself.
+                    bytes.truncate(start);
+                    return bytes.extend_from_slice(token.as_bytes());
+                };
+                bytes.push(byte);
+            }
+        }
     }
+}
+
+/// The byte that each letter of GPT-2's alphabet stands for, by the letter's number.
+fn letter_bytes() -> Vec<Option<u8>> {
+    let mut bytes = vec![None; 0x200];
+    for (letter, byte) in byte_letters().into_iter().zip(0..=255u8) {
+        if let Some(place) = bytes.get_mut(letter as usize) {
+            *place = Some(byte);
+        }
+    }
+    bytes
 }
 
 /// The byte that a token like `<0x0A>` stands for.

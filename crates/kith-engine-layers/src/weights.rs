@@ -52,6 +52,8 @@ pub(crate) struct Layer {
 pub(crate) struct Head {
     pub(crate) norm: Vec<f32>,
     pub(crate) output: Matrix,
+    /// Whether `output` is the embedding too.
+    pub(crate) tied: bool,
 }
 
 /// Takes tensors out of a file, each once.
@@ -106,6 +108,7 @@ impl<'a> Loader<'a> {
         Ok(Head {
             norm: self.vector("output_norm.weight", self.shape.width)?,
             output: self.matrix(output, vocabulary, self.shape.width)?,
+            tied: !own,
         })
     }
 

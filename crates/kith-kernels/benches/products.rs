@@ -4,36 +4,24 @@
 //! fully optimised). Every figure is the best of several tries, since others may use the machine.
 //!
 //! - Bandwidth: bytes of a 256 MiB buffer read per second by all threads.
-//! - Integer peak: multiplications of 8-bit integers with `vpmaddubsw` (32 per instruction) times 2 (multiply and add), by all threads,
-//!   from a loop of nothing else.
+//! - Integer peak: multiplications of 8-bit integers by the instruction that the set has for them, times 2 (multiply and add), by all
+//!   threads, from a loop of nothing else.
 //! - Tall: one column; bytes of panels per second, over enough copies of the matrix to lie outside the caches, and over one copy.
 //! - Tiled: 512 columns; 2 * rows * depth * columns operations per second.
+
+#[path = "../examples/peak/machine.rs"]
+mod machine;
 
 use kith_kernels::{
     Activations, Format, Matrix, Pool, Product, Set,
     attention::{AttentionShape, CacheShape, PAGE, Span, Stored, attend},
     multiply, vector,
 };
+use machine::{bandwidth, best, integer_peak};
 use std::{
-    hint::black_box,
     io::{Write, stdout},
     sync::atomic::{AtomicUsize, Ordering},
-    time::Instant,
 };
-
-/// Seconds of the fastest of some calls; tries for about `seconds`.
-fn best(seconds: f64, mut work: impl FnMut()) -> f64 {
-    let begin = Instant::now();
-    let mut best = f64::MAX;
-    let mut tries = 0;
-    while tries < 5 || begin.elapsed().as_secs_f64() < seconds {
-        let start = Instant::now();
-        work();
-        best = best.min(start.elapsed().as_secs_f64());
-        tries += 1;
-    }
-    best
-}
 
 fn noise(len: usize) -> Vec<u8> {
     let mut state = 1u64;
@@ -48,55 +36,6 @@ fn noise(len: usize) -> Vec<u8> {
 
 fn values(len: usize) -> Vec<f32> {
     noise(len).into_iter().map(|byte| f32::from(byte) / 30.0 - 1.0).collect()
-}
-
-/// Bytes per second.
-fn bandwidth(pool: &Pool) -> f64 {
-    let buffer = vec![1u64; 32 << 20];
-    let chunk = 64 * 1024;
-    let time = best(1.5, || {
-        pool.run(buffer.len() / chunk, &|part| {
-            let mut sums = [0u64; 16];
-            for values in buffer[part * chunk..][..chunk].as_chunks::<16>().0 {
-                for i in 0..16 {
-                    sums[i] = sums[i].wrapping_add(values[i]);
-                }
-            }
-            black_box(sums);
-        });
-    });
-    buffer.len() as f64 * 8.0 / time
-}
-
-/// Operations per second.
-#[cfg(target_arch = "x86_64")]
-fn integer_peak(pool: &Pool) -> f64 {
-    use std::arch::x86_64::{_mm256_maddubs_epi16, _mm256_set1_epi8};
-    const STEPS: usize = 100_000;
-    const CHAINS: usize = 12;
-    #[target_feature(enable = "avx2")]
-    fn chains() {
-        let factor = black_box(_mm256_set1_epi8(3));
-        let mut values = [black_box(_mm256_set1_epi8(5)); CHAINS];
-        for _ in 0..STEPS {
-            for value in &mut values {
-                *value = _mm256_maddubs_epi16(*value, factor);
-            }
-        }
-        black_box(values);
-    }
-    if !is_x86_feature_detected!("avx2") {
-        return f64::NAN;
-    }
-    let parts = pool.threads() * 4;
-    // SAFETY: AVX2 was detected.
-    let time = best(0.5, || pool.run(parts, &|_| unsafe { chains() }));
-    (parts * STEPS * CHAINS * 32 * 2) as f64 / time
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn integer_peak(_: &Pool) -> f64 {
-    f64::NAN
 }
 
 /// Seconds of a job in which every thread takes part: each part waits until all have begun.
@@ -180,7 +119,7 @@ fn main() -> std::io::Result<()> {
     let set = Set::best();
     let mut out = stdout().lock();
     let memory = bandwidth(&pool);
-    let peak = integer_peak(&pool);
+    let peak = integer_peak(&pool, set).unwrap_or(f64::NAN);
     writeln!(out, "{threads} threads, {}: bandwidth {:.1} GB/s, integer peak {:.0} GOPS", set.name(), memory / 1e9, peak / 1e9)?;
     writeln!(
         out,

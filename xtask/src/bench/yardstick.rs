@@ -49,6 +49,15 @@ impl Yardstick {
         Ok(Self { folder })
     }
 
+    /// Runs another program beside the package, which has this name and text, and gives what it printed.
+    pub fn ask(&self, name: &str, program: &str, say: impl FnOnce(&mut Command)) -> Result<String> {
+        fs::write(self.folder.join(name), program)?;
+        let mut node = Command::new("node");
+        node.current_dir(&self.folder).arg(name);
+        say(&mut node);
+        process::text_of(&mut node)
+    }
+
     /// One repetition in a process of its own.
     pub fn measure(&self, model: &std::path::Path, load: &super::inference::Load) -> Result<Speed> {
         let mut node = Command::new("node");

@@ -1,4 +1,4 @@
-//! Numbers between the parts of a layer, kept from step to step so that nothing is allocated after the largest.
+//! Numbers between the parts of a layer, kept from step to step so that steps of about the same size allocate nothing.
 
 use kith_engine::EngineError;
 use kith_kernels::{Pool, Set, vector};

@@ -185,6 +185,39 @@ fn a_step_that_is_given_up_leaves_the_sequences_as_they_were() {
 }
 
 #[test]
+fn what_a_long_prompt_needed_is_not_held_while_its_answer_is_written() {
+    let made = Made::new("llama", Format::Q8_0, 10);
+    let mut stage = stage(&made, None, 1);
+    let mut track = Track::new();
+    let tokens = prompt(6, LENGTH);
+    let step = |stage: &mut Stage, track: &mut Track, tokens: &[u32]| {
+        stage.step(Reads::Tokens(tokens), &mut [Next { track, tokens: tokens.len() }], &|| false).unwrap();
+        stage.buffers.gate.capacity() / made::INNER
+    };
+    assert!(step(&mut stage, &mut track, &tokens) >= LENGTH);
+    // Less than an eighth of it.
+    assert!(step(&mut stage, &mut track, &tokens[..2]) < LENGTH / 8);
+    // Steps that differ less, as those with guesses do, allocate nothing.
+    let room = step(&mut stage, &mut track, &tokens[..8]);
+    assert_eq!(step(&mut stage, &mut track, &tokens[..1]), room);
+}
+
+#[test]
+fn tokens_enter_alike_from_the_file_and_from_the_panels_of_a_tied_head() {
+    let made = Made::new("gemma3", Format::Q4_1, 11);
+    let tokens = prompt(7, 20);
+    let mut entered = [true, false].map(|head| {
+        let window = Window { layers: 0..2, embedding: true, head };
+        let mut stage = stage(&made, Some(window), 2);
+        assert_eq!(stage.head.as_ref().is_some_and(|head| head.tied), head);
+        stage.step(Reads::Tokens(&tokens), &mut [Next { track: &mut Track::new(), tokens: 20 }], &|| false).unwrap();
+        bits(stage.states())
+    });
+    let [panels, file] = &mut entered;
+    assert_eq!(panels, file);
+}
+
+#[test]
 fn what_does_not_suit_the_stage_is_refused() {
     let made = Made::new("llama", Format::Q8_0, 9);
     let part = |layers: std::ops::Range<usize>| {

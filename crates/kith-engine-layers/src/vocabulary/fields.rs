@@ -1,16 +1,17 @@
 //! The `tokenizer.ggml` fields of a file.
 
 use crate::gguf::Gguf;
+use std::borrow::Cow;
 
-/// The fields as they stand in the file.
+/// The fields as they stand in the file; its texts stay there.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(crate) struct TokenizerFields {
+pub(crate) struct TokenizerFields<'a> {
     pub(crate) model: String,
     pub(crate) pre: Option<String>,
-    pub(crate) tokens: Vec<String>,
+    pub(crate) tokens: Vec<Cow<'a, str>>,
     pub(crate) kinds: Vec<i64>,
     pub(crate) scores: Vec<f32>,
-    pub(crate) merges: Vec<String>,
+    pub(crate) merges: Vec<Cow<'a, str>>,
     pub(crate) bos: Option<u32>,
     pub(crate) eos: Option<u32>,
     pub(crate) unknown: Option<u32>,
@@ -21,8 +22,8 @@ pub(crate) struct TokenizerFields {
     pub(crate) add_space_prefix: Option<bool>,
 }
 
-impl TokenizerFields {
-    pub(crate) fn read(file: &Gguf) -> Self {
+impl<'a> TokenizerFields<'a> {
+    pub(crate) fn read(file: &'a Gguf) -> Self {
         let id = |name: &str| file.number(&format!("tokenizer.ggml.{name}")).and_then(|id| u32::try_from(id).ok());
         Self {
             model: file.text("tokenizer.ggml.model").unwrap_or_default(),

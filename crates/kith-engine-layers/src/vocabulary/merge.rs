@@ -1,8 +1,9 @@
 //! Merging neighbours until nothing more fits: byte pairs by their rank, SentencePiece's pieces by their score.
 
-use super::{Kind, byte};
+use super::{Kind, byte, names::Names};
 use kith_engine::EngineError;
 use std::{
+    borrow::Cow,
     cmp::Reverse,
     collections::{BinaryHeap, HashMap},
 };
@@ -70,16 +71,21 @@ pub(super) struct BytePairs {
     /// The token of every byte, or [`NO_TOKEN`]: some vocabularies lack bytes that no text holds.
     bytes: Box<[u32; 256]>,
     /// Rank and result of every pair that is merged.
-    pairs: HashMap<(u32, u32), (u32, u32)>,
+    pairs: HashMap<u64, (u32, u32)>,
     /// Pieces that are tokens as they stand, where those are not merged from their letters.
     whole: HashMap<Box<[u8]>, u32>,
 }
 
 impl BytePairs {
     /// From the tokens' names, the merges as written in the file, and the tokens' bytes.
-    pub(super) fn new(tokens: &[String], merges: &[String], bytes: &[Box<[u8]>], whole_words: bool) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        tokens: &[Cow<'_, str>],
+        merges: &[Cow<'_, str>],
+        bytes: &Names,
+        whole_words: bool,
+    ) -> Result<Self, EngineError> {
         let refused = |what: String| EngineError::UnsupportedModel(what);
-        let names: HashMap<&str, u32> = tokens.iter().map(String::as_str).zip(0u32..).collect();
+        let names: HashMap<&str, u32> = tokens.iter().map(|token| &**token).zip(0u32..).collect();
         let letters = super::byte_letters();
         let letters = letters.map(|letter| names.get(&*letter.encode_utf8(&mut [0; 4])).copied().unwrap_or(NO_TOKEN));
         let mut joined = String::new();
@@ -90,10 +96,10 @@ impl BytePairs {
             joined.extend([left, right]);
             // A merge of what is no token is never reached.
             if let (Some(left), Some(right), Some(id)) = (names.get(left), names.get(right), names.get(joined.as_str())) {
-                pairs.entry((*left, *right)).or_insert((rank, *id));
+                pairs.entry(both(*left, *right)).or_insert((rank, *id));
             }
         }
-        let whole = if whole_words { bytes.iter().cloned().zip(0u32..).collect() } else { HashMap::new() };
+        let whole = if whole_words { bytes.iter().map(Box::from).zip(0u32..).collect() } else { HashMap::new() };
         Ok(Self { bytes: Box::new(letters), pairs, whole })
     }
 
@@ -104,10 +110,15 @@ impl BytePairs {
             return;
         }
         let mut symbols = row(piece.iter().enumerate().map(|(at, byte)| (at, at + 1, self.bytes[usize::from(*byte)])));
-        merge(&mut symbols, |left, right| self.pairs.get(&(left.id, right.id)).copied());
+        merge(&mut symbols, |left, right| self.pairs.get(&both(left.id, right.id)).copied());
         let left = symbols.iter().filter(|symbol| symbol.start < symbol.end && symbol.id != NO_TOKEN);
         ids.extend(left.map(|symbol| symbol.id));
     }
+}
+
+/// Two ids as one number, which is looked up sooner than a pair.
+fn both(left: u32, right: u32) -> u64 {
+    u64::from(left) << 32 | u64::from(right)
 }
 
 /// SentencePiece's pieces.
@@ -139,14 +150,14 @@ impl Ord for Score {
 }
 
 impl Pieces {
-    pub(super) fn new(tokens: &[String], kinds: &[Kind], scores: &[f32], unknown: Option<u32>) -> Self {
+    pub(super) fn new(tokens: &[Cow<'_, str>], kinds: &[Kind], scores: &[f32], unknown: Option<u32>) -> Self {
         let mut bytes = Box::new([None; 256]);
         let mut known = HashMap::with_capacity(tokens.len());
         for (id, (token, kind)) in (0u32..).zip(tokens.iter().zip(kinds)) {
             match kind {
                 Kind::Normal => {
                     let score = scores.get(id as usize).copied().unwrap_or_default();
-                    known.entry(token.clone()).or_insert((Reverse(Score(score)), id));
+                    known.entry(token.to_string()).or_insert((Reverse(Score(score)), id));
                 }
                 Kind::Byte => {
                     if let Some(byte) = byte(token) {

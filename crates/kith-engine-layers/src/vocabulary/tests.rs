@@ -4,8 +4,8 @@ use super::*;
 use proptest::prelude::*;
 
 /// The 256 bytes, then two words, two control tokens and a user-defined one.
-fn byte_pairs() -> TokenizerFields {
-    let mut tokens: Vec<String> = byte_letters().iter().map(char::to_string).collect();
+fn byte_pairs() -> TokenizerFields<'static> {
+    let mut tokens: Vec<Cow<'_, str>> = byte_letters().iter().map(|letter| letter.to_string().into()).collect();
     let mut kinds = vec![1; 256];
     for (token, kind) in [("hi", 1), ("Ġhi", 1), ("<|im_start|>", 3), ("<|im_end|>", 3), ("<tool>", 4), ("<|spare|>", 3)] {
         tokens.push(token.into());
@@ -23,12 +23,12 @@ fn byte_pairs() -> TokenizerFields {
     }
 }
 
-fn sentencepieces() -> TokenizerFields {
-    let mut tokens = vec!["<unk>".to_owned(), "<s>".into(), "</s>".into()];
+fn sentencepieces() -> TokenizerFields<'static> {
+    let mut tokens: Vec<Cow<'_, str>> = vec!["<unk>".into(), "<s>".into(), "</s>".into()];
     let mut kinds = vec![2, 3, 3];
     let mut scores = vec![0.0; 3];
     for byte in 0..=255u8 {
-        tokens.push(format!("<0x{byte:02X}>"));
+        tokens.push(format!("<0x{byte:02X}>").into());
         kinds.push(6);
         scores.push(0.0);
     }
@@ -67,6 +67,16 @@ fn control_tokens_are_not_shown_but_user_defined_ones_are() {
     assert_eq!(vocabulary.shown(257), b" hi");
     assert_eq!(vocabulary.shown(9999), b"");
     assert_eq!(vocabulary.bytes(259), b"<|im_end|>");
+}
+
+#[test]
+fn a_token_that_is_not_spelt_in_the_alphabet_stands_for_itself() {
+    let mut fields = byte_pairs();
+    fields.tokens.push("Ġ漢".into());
+    fields.kinds.push(1);
+    let vocabulary = Vocabulary::new(&fields).unwrap();
+    assert_eq!(vocabulary.bytes(262), "Ġ漢".as_bytes());
+    assert_eq!(vocabulary.len(), 263);
 }
 
 #[test]
