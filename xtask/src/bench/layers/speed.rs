@@ -33,7 +33,7 @@ const CASES: [Case; 6] = [
     Case { name: "SmolLM2 135M, Q8_0", file: |models| models.smollm2("Q8_0"), load: SHORT, shipped: false },
     Case { name: "SmolLM2 135M, Q4_0", file: |models| models.smollm2("Q4_0"), load: SHORT, shipped: false },
     Case { name: "SmolLM2 135M, Q4_K_M", file: |models| models.smollm2("Q4_K_M"), load: SHORT, shipped: false },
-    Case { name: "shape of gemma3-270m, Q8_0", file: Models::gemma3, load: SHORT, shipped: false },
+    Case { name: "shape of gemma3-270m, Q8_0", file: |models| models.gemma3(), load: SHORT, shipped: false },
     Case { name: "SmolLM2 135M, Q4_1", file: |models| Ok(models.shipped.clone()), load: LONG, shipped: true },
 ];
 
