@@ -68,6 +68,7 @@ async fn answer(model: &Arc<dyn Loaded>, prompt: &str, sampling: &Sampling, toke
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: true,
+        adapter: None,
     };
     let mut stream = model.generate(request).await?;
     let mut ids = Vec::new();

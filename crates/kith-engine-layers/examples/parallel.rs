@@ -76,6 +76,7 @@ fn spec(path: &Path) -> Result<ModelSpec, Box<dyn Error>> {
         context: Some(CONTEXT),
         parallel: u32::try_from(AT_ONCE)?,
         in_situ: InSitu::Auto,
+        draft: None,
     })
 }
 
@@ -88,6 +89,7 @@ fn asking(input: Input, tokens: u32, seed: u64) -> GenerateRequest {
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: true,
+        adapter: None,
     }
 }
 

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let (path, panels) = (PathBuf::from(path), PathBuf::from(panels));
     let begun = Instant::now();
-    let model = LayersEngine::new().with_threads(threads).with_panels(panels.clone()).load(spec(&path)?).await?;
+    let model = LayersEngine::new().with_threads(threads).with_panels(panels.clone(), |_| true).load(spec(&path)?).await?;
     let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
     let mut told = Map::new();
     told.insert("load_ms".into(), json!(milliseconds));
@@ -56,6 +56,7 @@ fn spec(path: &Path) -> Result<ModelSpec, Box<dyn Error>> {
         context: Some(CONTEXT),
         parallel: 1,
         in_situ: InSitu::Auto,
+        draft: None,
     })
 }
 
@@ -69,6 +70,7 @@ async fn speak(model: &dyn Loaded, prompt: u32, answer: u32) -> Result<(), Box<d
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: true,
+        adapter: None,
     };
     let mut stream = model.generate(request).await?;
     while let Some(step) = stream.next().await {

@@ -80,7 +80,7 @@ impl Drafter {
 
     /// An answer to `prompt` begins.
     pub(crate) fn begin(&mut self, prompt: &[u32]) -> Drafting {
-        Drafting { track: self.prefix.find(prompt, prompt.len().saturating_sub(1)), ..Drafting::default() }
+        Drafting { track: self.prefix.find(prompt, prompt.len().saturating_sub(1), None), ..Drafting::default() }
     }
 
     /// An answer has ended, with these tokens.

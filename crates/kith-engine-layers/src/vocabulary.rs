@@ -144,11 +144,11 @@ impl Vocabulary {
         if self.len() != other.len() {
             return Err(format!("it has {} tokens instead of {}", other.len(), self.len()));
         }
-        let differs = |at: &usize| self.bytes[*at] != other.bytes[*at] || self.kinds[*at] != other.kinds[*at];
+        let differs = |at: &usize| self.bytes.get(*at) != other.bytes.get(*at) || self.kinds[*at] != other.kinds[*at];
         match (0..self.len()).find(differs) {
             None => Ok(()),
             Some(at) => {
-                let [wanted, found] = [self, other].map(|all| String::from_utf8_lossy(&all.bytes[at]).into_owned());
+                let [wanted, found] = [self, other].map(|all| String::from_utf8_lossy(all.bytes.get(at)).into_owned());
                 Err(format!("its token {at} is {found:?} instead of {wanted:?}, or of another kind"))
             }
         }

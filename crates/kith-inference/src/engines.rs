@@ -13,9 +13,13 @@ impl Engines {
     }
 
     /// Those that read such a model: first the one of this name, if it is among them, then the others in their order.
-    fn of<'a>(&'a self, spec: &'a ModelSpec, preferred: Option<&'static str>) -> impl Iterator<Item = &'a Arc<dyn Engine>> {
+    fn of<'a, 's>(
+        &'a self,
+        spec: &'s ModelSpec,
+        preferred: Option<&'static str>,
+    ) -> impl Iterator<Item = &'a Arc<dyn Engine>> + use<'a, 's> {
         let named = move |engine: &&Arc<dyn Engine>| preferred == Some(engine.name());
-        let reading = || self.0.iter().filter(|engine| engine.supports(spec));
+        let reading = move || self.0.iter().filter(|engine| engine.supports(spec));
         reading().filter(named).chain(reading().filter(move |engine| !named(engine)))
     }
 

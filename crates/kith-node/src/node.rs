@@ -182,7 +182,8 @@ pub struct Node {
 impl Node {
     /// Starts a node with the product's engines.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_with(config, crate::engines::usual(&config.data_dir)).await
+        let engines = crate::engines::usual(&config.data_dir);
+        Self::start_with(config, engines).await
     }
 
     /// Starts a node with these engines, the preferred one first.
@@ -192,7 +193,8 @@ impl Node {
 
     /// Starts a node in a program that brings its own newer versions.
     pub async fn start_within(config: Config, updates: Arc<dyn Updates>) -> Result<Self, StartError> {
-        Self::start_whole(config, crate::engines::usual(&config.data_dir), Arc::new(SystemClock), Some(updates)).await
+        let engines = crate::engines::usual(&config.data_dir);
+        Self::start_whole(config, engines, Arc::new(SystemClock), Some(updates)).await
     }
 
     /// Starts a node that goes by this clock.

@@ -57,15 +57,15 @@ fn spec(path: &Path) -> Result<ModelSpec, Box<dyn Error>> {
         context: Some(CONTEXT),
         parallel: 1,
         in_situ: InSitu::Auto,
+        draft: None,
     })
 }
 
+/// What it came to, or a sentence of why not.
+type Answer<T> = Result<T, Box<dyn Error>>;
+
 /// The logits after each token, from the stage, which is what the engine works with.
-fn ours(
-    path: &Path,
-    threads: usize,
-    ids: &[u32],
-) -> Result<impl Iterator<Item = Result<Vec<f32>, Box<dyn Error>>>, Box<dyn Error>> {
+fn ours(path: &Path, threads: usize, ids: &[u32]) -> Answer<impl Iterator<Item = Answer<Vec<f32>>>> {
     let mut stage = Stage::load(path, &StageOptions { threads, ..StageOptions::default() })?;
     let mut track = Track::new();
     let mut all = Vec::new();
@@ -79,7 +79,7 @@ fn ours(
 }
 
 /// The logits that the other engine wrote into a file.
-fn theirs(file: &Path, vocabulary: usize) -> Result<impl Iterator<Item = Result<Vec<f32>, Box<dyn Error>>>, Box<dyn Error>> {
+fn theirs(file: &Path, vocabulary: usize) -> Answer<impl Iterator<Item = Answer<Vec<f32>>>> {
     let mut file = BufReader::with_capacity(1 << 20, File::open(file)?);
     Ok(std::iter::repeat_with(move || {
         let mut bytes = vec![0; 4 * vocabulary];
@@ -194,6 +194,7 @@ async fn answer(model: &dyn Loaded, prompt: Vec<u32>, tokens: u32) -> Result<(Ve
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: false,
+        adapter: None,
     };
     let mut stream = model.generate(request).await?;
     let mut ids = Vec::new();

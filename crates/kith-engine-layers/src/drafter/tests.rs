@@ -175,6 +175,7 @@ fn asking(tokens: Vec<u32>, max_tokens: u32, seed: Option<u64>) -> GenerateReque
         logprobs: Some(2),
         constraint: Constraint::None,
         ignore_eos: true,
+        adapter: None,
     }
 }
 

@@ -121,6 +121,7 @@ async fn a_text_has_the_same_bits_alone_and_in_company_whole_and_in_parts() {
         logprobs: None,
         constraint: Constraint::None,
         ignore_eos: true,
+        adapter: None,
     };
     let mut answer = model.generate(writing).await.unwrap();
     assert!(matches!(answer.next().await, Some(Ok(Step::Token(_)))));

@@ -127,7 +127,10 @@ mod tests {
         let loaded = json!({"models": [{"name": "a:b", "digest": "d", "size": 400, "size_vram": 300, "context_length": 2048,
             "engine": "layers", "expires_at": "2026-01-31T08:04:00Z"}]});
         let table = ps_table(&loaded, now());
-        assert!(table.ends_with("a:b     d     400 B    25%/75% CPU/GPU    2048       layers    4 minutes from now\n"), "{table}");
+        assert!(
+            table.ends_with("a:b     d     400 B    25%/75% CPU/GPU    2048       layers    4 minutes from now\n"),
+            "{table}"
+        );
     }
 
     #[test]

@@ -25,6 +25,7 @@ fn card(name: &str) -> Arc<ModelCard> {
             context: None,
             parallel: 4,
             in_situ: kith_engine::InSitu::Auto,
+            draft: None,
         },
         context_length: 2048,
         template: None,
@@ -119,7 +120,7 @@ fn inference(engine: impl Engine, catalogue: &Everything) -> Arc<Inference> {
     Inference::new(InferenceParts {
         engines: vec![Arc::new(engine)],
         catalogue: Arc::new(catalogue.clone()),
-        bounds: Bounds { memory: 1 << 30, parallel: 2, context: 2048, keep_alive: KeepAlive::Forever },
+        bounds: Bounds { memory: 1 << 30, parallel: 2, context: 2048, keep_alive: KeepAlive::Forever, engine: None },
         clock: Arc::clone(&clock),
         events: Events::new(clock),
         random: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
