@@ -20,7 +20,7 @@ fn written(draft: Option<&Made>, seed: Option<u64>) -> (Vec<u32>, usize) {
     let stage_of_target = stage(&made);
     let vocabulary = Arc::new(Vocabulary::new(&TokenizerFields::read(stage_of_target.file())).unwrap());
     let drafter = draft.map(|draft| Drafter::new(stage(draft), vocabulary.len(), 8, true));
-    let mut scheduler = Scheduler::new(stage_of_target, 8, 4, Arc::default()).with_drafter(drafter);
+    let mut scheduler = Scheduler::new(stage_of_target, 8, 64, 4, Arc::default()).with_drafter(drafter);
     let mut draw = made::Draw(4);
     let (steps, mut reader) = mpsc::channel(100);
     let beginning = Beginning {
@@ -30,6 +30,7 @@ fn written(draft: Option<&Made>, seed: Option<u64>) -> (Vec<u32>, usize) {
         seed: seed.unwrap_or_default(),
         logprobs: None,
         ignore_eos: true,
+        adapter: None,
         grammar: None,
     };
     assert!(scheduler.take(Order::Write(Box::new(Answer::new(beginning, vocabulary, steps)))));
