@@ -304,18 +304,21 @@ impl Scheduler {
     /// Chooses the tokens for which there are logits, and lets go of answers that have ended.
     fn choose(&mut self, shares: Vec<Share>) {
         let mut logits = self.logits.chunks_exact_mut(self.stage.vocabulary());
-        let mut at_work = Vec::with_capacity(self.running.len());
-        for (mut running, share) in self.running.drain(..).zip(shares) {
+        let turn = |(running, share): (Running, Share)| {
+            let wanted = if share.chooses { 1 + share.guess.len() } else { 0 };
+            let logits = logits.by_ref().take(wanted).collect();
+            let before = running.answer.context().len();
+            (share.chooses || !running.answer.is_dropped()).then_some(Turn { running, share, logits, before, ended: None })
+        };
+        let mut turns: Vec<Turn<'_>> = self.running.drain(..).zip(shares).filter_map(turn).collect();
+        // No answer depends on another: each chooses on whatever thread is free.
+        self.stage.pool().for_chunks(&mut turns, 1, |_, turns| turns.iter_mut().for_each(Turn::take));
+        let mut at_work = Vec::with_capacity(turns.len());
+        for Turn { mut running, share, before, ended, .. } in turns {
             if !share.chooses {
-                if !running.answer.is_dropped() {
-                    at_work.push(running);
-                }
+                at_work.push(running);
                 continue;
             }
-            let mut mine = logits.by_ref().take(1 + share.guess.len());
-            let before = running.answer.context().len();
-            let ended = running.write(&share.guess, &mut mine);
-            mine.for_each(drop);
             // What was guessed wrongly is forgotten, and the last token that was chosen is not read yet.
             running.track.truncate(running.answer.context().len() - 1);
             let right = (running.answer.context().len() - before).saturating_sub(1);
@@ -341,21 +344,32 @@ impl Scheduler {
     }
 }
 
-impl Running {
-    /// Chooses tokens as long as they are those that were guessed; how the answer ended, if it did.
-    fn write<'a>(
-        &mut self,
-        guess: &[u32],
-        logits: &mut impl Iterator<Item = &'a mut [f32]>,
-    ) -> Option<Result<Follows, EngineError>> {
-        for expected in guess.iter().map(Some).chain([None]) {
-            match self.answer.step(logits.next()?) {
+/// An answer that chooses tokens.
+struct Turn<'a> {
+    running: Running,
+    share: Share,
+    /// After the last token that was read, and after each that was guessed.
+    logits: Vec<&'a mut [f32]>,
+    /// How long prompt and answer were before.
+    before: usize,
+    /// How the answer ended, if it did.
+    ended: Option<Result<Follows, EngineError>>,
+}
+
+impl Turn<'_> {
+    /// Chooses tokens as long as they are those that were guessed.
+    fn take(&mut self) {
+        let expected = self.share.guess.iter().map(Some).chain([None]);
+        for (expected, logits) in expected.zip(&mut self.logits) {
+            match self.running.answer.step(logits) {
                 Ok(Follows::Token(id)) if Some(&id) == expected => {}
-                Ok(Follows::Token(_)) => return None,
-                other => return Some(other),
+                Ok(Follows::Token(_)) => return,
+                other => {
+                    self.ended = Some(other);
+                    return;
+                }
             }
         }
-        None
     }
 }
 

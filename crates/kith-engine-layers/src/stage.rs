@@ -286,6 +286,11 @@ impl Stage {
         &self.window
     }
 
+    /// The threads that work.
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// How blocks are laid out, and how many there are.
     pub(crate) fn cache(&self) -> &CacheLayout {
         &self.cache
