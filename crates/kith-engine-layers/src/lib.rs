@@ -4,6 +4,7 @@
 //!   a scheduler decides what each step reads), shares what conversations have in common, and guesses ahead by looking up what was said before.
 //! - [`Stage`] is a window of layers by itself: tokens or hidden states in, hidden states or logits out. A row of stages gives the bits of the
 //!   whole.
+//! - [`Frame`] is hidden states as bytes, for stages that are not in one process.
 //!
 //! Families of models are rows of a table (`family.rs`); a file that has something its row does not know is refused with a sentence, so that
 //! another engine can be chosen, and never read wrongly.
@@ -21,6 +22,7 @@ mod cache;
 mod draft;
 mod engine;
 mod family;
+mod frame;
 mod gguf;
 mod grammar;
 #[cfg(test)]
@@ -36,4 +38,5 @@ mod weights;
 
 pub use cache::{BLOCK, Track};
 pub use engine::{LayersEngine, supported_architectures};
+pub use frame::{Encoding, Frame};
 pub use stage::{Next, Reads, Stage, StageOptions, Window};
