@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Tokens that follow each prompt.
-const WRITTEN: usize = 4;
+const WRITTEN: usize = 3;
 /// Prompts that begin in one step, where many are in a step.
 const TOGETHER: usize = 10;
 /// How a process of a row gets to [`a_window_of_a_row`].
