@@ -36,6 +36,7 @@ pub(crate) enum Malformed {
     Alignment(u64),
     Dimensions(String),
     Outside(String),
+    Shared,
 }
 
 impl std::fmt::Display for Malformed {
@@ -52,6 +53,7 @@ impl std::fmt::Display for Malformed {
             Self::Alignment(alignment) => write!(f, "it aligns tensors to {alignment} bytes"),
             Self::Dimensions(name) => write!(f, "the tensor {name:?} has an impossible shape"),
             Self::Outside(name) => write!(f, "the tensor {name:?} lies outside of it"),
+            Self::Shared => f.write_str("its tensors together are longer than the file"),
         }
     }
 }
@@ -77,6 +79,11 @@ impl Tensor {
     pub(crate) fn rows(&self) -> usize {
         self.shape[1] * self.shape[2] * self.shape[3]
     }
+
+    /// Bytes that it takes in the file; 0 where its format has no kernels.
+    pub(crate) fn bytes(&self) -> usize {
+        self.range.len()
+    }
 }
 
 /// A GGUF file.
@@ -94,6 +101,13 @@ impl Gguf {
             .map_err(|error| EngineError::UnsupportedModel(format!("the model file cannot be opened: {error}")))?;
         let (fields, tensors) = header(bytes.as_ref())?;
         Ok(Self { bytes: Arc::new(bytes), fields: Arc::new(fields), tensors: Arc::new(tensors) })
+    }
+
+    /// The same file, mapped anew: pages that were looked at so far go back to the system with this one.
+    pub(crate) fn mapped_again(&self) -> Result<Self, EngineError> {
+        let bytes = self.bytes.again().ok().filter(|bytes| bytes.as_ref().len() == self.bytes().len());
+        let bytes = bytes.ok_or_else(|| EngineError::Failed("the model file changed while it was loaded".into()))?;
+        Ok(Self { bytes: Arc::new(bytes), ..self.clone() })
     }
 
     /// A text.
@@ -207,9 +221,12 @@ fn header(bytes: &[u8]) -> Result<Header, Malformed> {
     }
     let start = (cursor.at() as u64).next_multiple_of(alignment);
     let mut tensors = HashMap::new();
+    // Every tensor is laid out anew when it is loaded: if many could lie in one place, a small file would fill the memory.
+    let mut left = bytes.len();
     for found in found {
         let name = found.name.to_owned();
         let tensor = found.placed(start, alignment, bytes.len())?;
+        left = left.checked_sub(tensor.bytes()).ok_or(Malformed::Shared)?;
         if tensors.insert(name.clone(), tensor).is_some() {
             return Err(Malformed::Twice(name));
         }

@@ -5,6 +5,7 @@
 //!   asking a small model. Texts are embedded between steps.
 //! - [`Stage`] is a window of layers by itself: tokens or hidden states in, hidden states or logits out. A row of stages gives the bits of the
 //!   whole.
+//! - [`Frame`] is hidden states as bytes, for stages that are not in one process.
 //!
 //! Families of models are rows of a table (`family.rs`); a file that has something its row does not know is refused with a sentence, so that
 //! another engine can be chosen, and never read wrongly.
@@ -28,6 +29,7 @@ mod drafter;
 mod embed;
 mod engine;
 mod family;
+mod frame;
 mod gguf;
 mod grammar;
 #[cfg(test)]
@@ -44,5 +46,6 @@ mod weights;
 
 pub use cache::{BLOCK, Track};
 pub use engine::{LayersEngine, supported_architectures};
+pub use frame::{Encoding, Frame};
 pub use panels::remove_stale_panels;
 pub use stage::{Cost, Next, Reads, Stage, StageOptions, Window};

@@ -6,6 +6,7 @@
 mod adapted;
 mod buffers;
 mod cost;
+mod held;
 mod layer;
 
 pub use cost::Cost;
@@ -118,9 +119,9 @@ impl Stage {
     pub fn load(path: &Path, options: &StageOptions) -> Result<Self, EngineError> {
         let file = Gguf::open(path)?;
         let mut stage = Self::of(&file, path, options)?;
-        // The pages that were read while the weights were laid out anew go back to the system with the first mapping.
-        drop(file);
-        stage.file = Gguf::open(path)?;
+        // The pages that were read while the weights were laid out anew go back to the system with the first mapping. A window is in memory
+        // what its weights are, however large the rest of the file.
+        stage.file = file.mapped_again()?;
         Ok(stage)
     }
 

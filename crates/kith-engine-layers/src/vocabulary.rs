@@ -1,11 +1,13 @@
 //! The tokens of a model: their bytes, what kind they are, which of them end an answer, and how text is cut into them.
 
 mod fields;
+mod letters;
 mod merge;
 mod names;
 mod pretokenizer;
 
 pub(crate) use fields::TokenizerFields;
+pub(crate) use letters::byte_letters;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use kith_engine::EngineError;
@@ -273,19 +275,6 @@ fn letter_bytes() -> Vec<Option<u8>> {
 /// The byte that a token like `<0x0A>` stands for.
 fn byte(token: &str) -> Option<u8> {
     u8::from_str_radix(token.strip_prefix("<0x")?.strip_suffix('>')?, 16).ok()
-}
-
-/// GPT-2's alphabet, a letter for every byte: printable bytes stand for themselves, the others for the characters from U+0100 on.
-pub(crate) fn byte_letters() -> [char; 256] {
-    let mut next = 0x100;
-    std::array::from_fn(|byte| {
-        let byte = byte as u8;
-        if matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff) {
-            return char::from(byte);
-        }
-        next += 1;
-        char::from_u32(next - 1).unwrap_or(char::REPLACEMENT_CHARACTER)
-    })
 }
 
 #[cfg(test)]

@@ -84,6 +84,21 @@ fn tensors_with_impossible_shapes_or_places_are_refused() {
 }
 
 #[test]
+fn tensors_that_share_their_place_are_refused() {
+    let tensors = |count: u8| {
+        let mut bytes = Vec::new();
+        for name in 0..count {
+            bytes.extend([1u64.to_le_bytes().as_slice(), &[b'a' + name], &1u32.to_le_bytes(), &100u64.to_le_bytes()].concat());
+            bytes.extend([0u32.to_le_bytes().as_slice(), &0u64.to_le_bytes()].concat());
+        }
+        bytes.resize(700, 0);
+        header_of(u64::from(count), 0, &bytes)
+    };
+    assert!(open(&tensors(1)).is_ok());
+    assert!(refusal(&tensors(2)).contains("longer than the file"));
+}
+
+#[test]
 fn a_name_given_twice_is_refused() {
     let mut made = Made::new("llama", Format::F32, 1);
     made.tensors.push(made.tensors[0].clone());

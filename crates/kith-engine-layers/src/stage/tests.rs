@@ -144,6 +144,22 @@ fn the_bits_do_not_depend_on_how_the_layers_are_cut() {
 }
 
 #[test]
+fn windows_hold_together_what_the_whole_does() {
+    for name in made::names() {
+        let made = Made::new(name, Format::Q8_0, 5);
+        let part = |layers: std::ops::Range<usize>| {
+            let window = Window { embedding: layers.start == 0, head: layers.end == LAYERS, layers };
+            stage(&made, Some(window), 1).weights()
+        };
+        let whole = part(0..LAYERS);
+        assert_eq!(part(0..2) + part(2..6) + part(6..7), whole, "{name}");
+        assert_eq!(part(3..5), 2 * part(3..4), "{name}");
+        let file: usize = made.tensors.iter().map(|(_, _, _, bytes)| bytes.len()).sum();
+        assert!(whole as usize >= file, "{name}: {whole} of {file}");
+    }
+}
+
+#[test]
 fn sequences_that_begin_alike_share_their_blocks_and_go_on_apart() {
     let made = Made::new("llama", Format::Q8_0, 6);
     let mut stage = stage(&made, None, 2);
