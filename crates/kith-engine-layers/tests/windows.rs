@@ -113,6 +113,7 @@ fn evaluate(path: PathBuf) -> Whole {
         context: Some(2048),
         parallel: 1,
         in_situ: InSitu::Auto,
+        draft: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let prompts: Vec<Vec<u32>> = runtime.block_on(async {

@@ -11,6 +11,7 @@ mod neon;
 mod plain;
 
 use crate::{Activations, Format, Group, Matrix, PANEL_ROWS, Pool, Set, panel::GROUP, pool::Parts, sets::Kind};
+use std::ops::Range;
 
 /// Columns that the widest tile takes.
 const TILE: usize = 8;
@@ -21,7 +22,9 @@ const FEW: usize = 4;
 const GRAIN: std::ops::RangeInclusive<usize> = 16 * 1024..=256 * 1024;
 /// See [`GRAIN`].
 const SHARES: usize = 8;
-/// Panels that a thread takes at a time when there are many columns.
+/// Columns up to which fetching the weights still takes a good part of the time.
+const SOME: usize = 64;
+/// Panels that a thread takes at a time when there are more.
 const PANELS: usize = 2;
 
 /// One matrix and where its product goes.
@@ -51,7 +54,7 @@ pub fn multiply(pool: &Pool, set: Set, columns: &Activations, products: &mut [Pr
         std::array::from_fn(|_| {
             given.next().map(|product| {
                 let panels = product.matrix.panel_count();
-                let per_part = if count > FEW { PANELS } else { few_columns(product.matrix, pool.threads()) };
+                let per_part = if count > SOME { PANELS } else { few_columns(product.matrix, pool.threads()) };
                 Work { matrix: product.matrix, out: Parts::new(product.out), per_part, parts: panels.div_ceil(per_part) }
             })
         })
@@ -83,27 +86,70 @@ struct Work<'a> {
 impl Work<'_> {
     fn part(&self, set: Set, columns: &Activations, part: usize) {
         let panels = part * self.per_part..self.matrix.panel_count().min((part + 1) * self.per_part);
-        let mut tile: Tile = [[0.0; PANEL_ROWS]; TILE];
-        let mut column = 0;
-        while column < columns.count() {
-            let width = width(set, columns.count() - column);
-            let inputs = Inputs::new(self.matrix, columns, column, width);
-            for panel in panels.clone() {
-                fill(set, self.matrix.format(), self.matrix.panel(panel), &inputs, &mut tile[..width]);
-                let row = panel * PANEL_ROWS;
-                let rows = PANEL_ROWS.min(self.matrix.rows() - row);
-                for (results, column) in tile[..width].iter().zip(column..) {
-                    // SAFETY: a panel belongs to one part, and a part is done once: nobody else has these rows of this column.
-                    let out = unsafe { self.out.slice(column * self.matrix.rows() + row, rows) };
-                    match out.as_chunks_mut::<PANEL_ROWS>() {
-                        ([out], []) => *out = *results,
-                        (_, out) => out.copy_from_slice(&results[..rows]),
-                    }
-                }
+        if columns.count() <= FEW || columns.count() > SOME {
+            // A tile's columns meet all panels of the part, which stay in the first-level cache.
+            for tile in tiles(set, 0..columns.count()) {
+                let inputs = Inputs::new(self.matrix, columns, tile.clone());
+                panels.clone().for_each(|panel| self.tile(set, panel, tile.clone(), &inputs));
             }
-            column += width;
+            return;
+        }
+        // A panel meets all columns, and the next one is fetched meanwhile, piece by piece.
+        let all: Tiles<'_> = std::array::from_fn(|_| None);
+        let mut all = all;
+        for (place, tile) in all.iter_mut().zip(tiles(set, 0..columns.count())) {
+            *place = Some((tile.clone(), Inputs::new(self.matrix, columns, tile)));
+        }
+        let count = all.iter().flatten().count();
+        for panel in panels {
+            let next = self.matrix.panel((panel + 1).min(self.matrix.panel_count() - 1));
+            for (piece, (tile, inputs)) in next.chunks(next.len().div_ceil(count).max(1)).zip(all.iter().flatten()) {
+                fetch(piece);
+                self.tile(set, panel, tile.clone(), inputs);
+            }
         }
     }
+
+    /// One panel with some columns.
+    fn tile(&self, set: Set, panel: usize, columns: Range<usize>, inputs: &Inputs<'_>) {
+        let mut tile: Tile = [[0.0; PANEL_ROWS]; TILE];
+        let tile = &mut tile[..columns.len()];
+        fill(set, self.matrix.format(), self.matrix.panel(panel), inputs, tile);
+        let row = panel * PANEL_ROWS;
+        let rows = PANEL_ROWS.min(self.matrix.rows() - row);
+        for (results, column) in tile.iter().zip(columns) {
+            // SAFETY: a panel belongs to one part, and a part is done once: nobody else has these rows of this column.
+            let out = unsafe { self.out.slice(column * self.matrix.rows() + row, rows) };
+            match out.as_chunks_mut::<PANEL_ROWS>() {
+                ([out], []) => *out = *results,
+                (_, out) => out.copy_from_slice(&results[..rows]),
+            }
+        }
+    }
+}
+
+/// The tiles of up to [`SOME`] columns.
+type Tiles<'a> = [Option<(Range<usize>, Inputs<'a>)>; SOME / FEW];
+
+/// Columns that are taken together, one tile after another.
+fn tiles(set: Set, columns: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut next = columns.start;
+    std::iter::from_fn(move || {
+        let first = next;
+        next += width(set, columns.end - first);
+        (first < columns.end).then_some(first..next)
+    })
+}
+
+/// Asks for bytes to be brought near.
+fn fetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        // SAFETY: SSE is part of x86-64, and a prefetch has no effect that can be seen.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
 }
 
 /// The columns of a tile, as the matrix wants them.
@@ -113,8 +159,8 @@ enum Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// `width` columns from `first` on.
-    fn new(matrix: &Matrix, columns: &'a Activations, first: usize, width: usize) -> Self {
+    fn new(matrix: &Matrix, columns: &'a Activations, tile: Range<usize>) -> Self {
+        let (first, width) = (tile.start, tile.len());
         if matrix.format().is_float() {
             Self::Floats(std::array::from_fn(|i| columns.values(first + i.min(width - 1))))
         } else {

@@ -9,7 +9,7 @@ impl Stage {
     /// mapped file, where it has them. Windows that make up a model hold together what the whole does.
     pub fn weights(&self) -> u64 {
         let layers: usize = self.layers.iter().map(layer).sum();
-        let head = self.head.as_ref().map_or(0, |Head { norm, output }| floats(norm) + matrix(output));
+        let head = self.head.as_ref().map_or(0, |Head { norm, output, .. }| floats(norm) + matrix(output));
         let embedding = if self.window.embedding { self.embedding.bytes() } else { 0 };
         (layers + head + embedding) as u64
     }
