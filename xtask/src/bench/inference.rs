@@ -65,22 +65,25 @@ pub fn measure(paths: &Paths) -> Result<String> {
     let (_node, url) = start(paths, &data)?;
     process::run(command(paths, &data).arg("import").arg(&file).args(["--name", model::NAME]))?;
     let prompt = Prompt::fitted(&url)?;
-    let (mut bare, mut llama, mut over_http, mut streaming) = (vec![], vec![], vec![], vec![]);
+    let (mut bare, mut mistral, mut llama, mut over_http, mut streaming) = (vec![], vec![], vec![], vec![], vec![]);
     for repetition in 0..REPETITIONS {
         eprintln!("repetition {} of {REPETITIONS}", repetition + 1);
         bare.push(bare_engine(paths, &file)?);
+        mistral.push(bare_mistral(paths, &file)?);
         llama.push(yardstick.measure(&file, &LOAD)?);
         let one = one_stream(&url, &prompt.numbered(repetition), LOAD.answer)?;
         over_http.push(one.speed());
         streaming.push(one.streaming_cost());
     }
     let many = many_streams(&url)?;
-    Ok(report(&Figures { bare, llama, over_http, streaming, many, fresh, again, resident }))
+    Ok(report(&Figures { bare, mistral, llama, over_http, streaming, many, fresh, again, resident }))
 }
 
 /// All that was measured.
 struct Figures {
+    /// Of the layer engine, which holds the model in the node.
     bare: Vec<Speed>,
+    mistral: Vec<Speed>,
     llama: Vec<Speed>,
     over_http: Vec<Speed>,
     streaming: Vec<f64>,
@@ -102,7 +105,8 @@ fn report(figures: &Figures) -> String {
         let pick = |of: fn(&Speed) -> f64| median(&speeds.iter().map(of).collect::<Vec<_>>());
         Speed { prefill: pick(|speed| speed.prefill), decode: pick(|speed| speed.decode) }
     };
-    let (bare, llama, over_http) = (middle(&figures.bare), middle(&figures.llama), middle(&figures.over_http));
+    let (bare, mistral) = (middle(&figures.bare), middle(&figures.mistral));
+    let (llama, over_http) = (middle(&figures.llama), middle(&figures.over_http));
     let row = |name: &str, speed: Speed| {
         let ratio = |own: f64, other: f64| own / other;
         format!(
@@ -121,7 +125,8 @@ fn report(figures: &Figures) -> String {
     );
     text +=
         "| engine | prefill, tokens/s | decode, tokens/s | prefill / llama.cpp | decode / llama.cpp |\n|---|--:|--:|--:|--:|\n";
-    text += &row("mistral.rs, bare", bare);
+    text += &row("Kith's layers, bare", bare);
+    text += &row("mistral.rs, bare", mistral);
     text += &row("Kith over HTTP, seen by the client", over_http);
     text += &row(&format!("llama.cpp (node-llama-cpp {})", yardstick::VERSION), llama);
     let many = &figures.many;
@@ -204,8 +209,16 @@ fn memory_at_rest(paths: &Paths, folder: &Path) -> Result<Option<u64>> {
     Ok(machine::resident_kib(node.id()))
 }
 
-/// The second repetition of a process of its own: the first warms it up.
+/// Our layers in a process of their own, warmed up.
 fn bare_engine(paths: &Paths, file: &Path) -> Result<Speed> {
+    let mut bench = Command::new(paths.built("examples/speed"));
+    bench.arg(file).args([LOAD.prompt, LOAD.answer, LOAD.threads].map(|number| number.to_string()));
+    let said = process::text_of(&mut bench)?;
+    Speed::read(said.lines().last().unwrap_or_default())
+}
+
+/// The second repetition of a process of its own: the first warms it up.
+fn bare_mistral(paths: &Paths, file: &Path) -> Result<Speed> {
     let mut bench = Command::new(paths.target.join("debug/examples").join(format!("bench_raw{}", std::env::consts::EXE_SUFFIX)));
     bench.arg(file).arg("2").env("RAYON_NUM_THREADS", LOAD.threads.to_string());
     let said = process::text_of(&mut bench)?;

@@ -3,6 +3,7 @@
 mod models;
 mod quality;
 mod speed;
+mod windows;
 
 use anyhow::Result;
 
@@ -25,7 +26,7 @@ pub struct Ground<'a> {
 type Section = fn(&Ground<'_>) -> Result<String>;
 
 /// In the order of the page.
-const SECTIONS: &[Section] = &[speed::section, quality::section];
+const SECTIONS: &[Section] = &[speed::section, quality::section, windows::section];
 
 /// Measures everything and gives the section of the page.
 pub fn measure(paths: &Paths) -> Result<String> {
