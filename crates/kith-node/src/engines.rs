@@ -19,10 +19,16 @@ pub(crate) fn usual(data_dir: &Path) -> Vec<Arc<dyn Engine>> {
     let folder = data_dir.join(PANELS);
     let disk = data_dir.to_owned();
     let may_keep = move |bytes: u64| fs4::available_space(&disk).is_ok_and(|free| free / ROOM >= bytes);
-    let layers: Arc<dyn Engine> = Arc::new(LayersEngine::new().with_panels(folder, may_keep));
+    let layers: Arc<dyn Engine> = Arc::new(LayersEngine::new().with_threads(cores()).with_panels(folder, may_keep));
     let (mistral, encoders): (Arc<dyn Engine>, Arc<dyn Engine>) =
         (Arc::new(MistralEngine::new()), Arc::new(EncoderEngine::new()));
     if kith_engine_mistral::has_accelerator() { vec![mistral, layers, encoders] } else { vec![layers, mistral, encoders] }
+}
+
+/// Cores that a model works on: two threads of one core have one multiplier between them, and a spinning one slows the other down.
+fn cores() -> usize {
+    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+    sysinfo::System::physical_core_count().map_or(allowed, |cores| cores.min(allowed))
 }
 
 /// The engine that the configuration prefers.
