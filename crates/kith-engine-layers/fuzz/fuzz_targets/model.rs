@@ -33,6 +33,7 @@ async fn whole(path: &Path, size: usize) {
         context: Some(64),
         parallel: 1,
         in_situ: InSitu::Auto,
+        draft: None,
     };
     let engine = LayersEngine::new().with_threads(1).with_entropy(|| 1);
     engine.estimate(&spec);
@@ -49,6 +50,7 @@ async fn whole(path: &Path, size: usize) {
         max_tokens: Some(2),
         logprobs: None,
         constraint: Constraint::None,
+        adapter: None,
         ignore_eos: true,
     };
     // A window of a few tokens, or logits that are no numbers, may end it early.

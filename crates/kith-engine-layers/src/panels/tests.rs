@@ -77,7 +77,7 @@ fn files_of_models_that_are_gone_are_removed_and_the_others_stay() {
     let mut left: Vec<String> =
         fs::read_dir(&panels).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     left.sort();
-    let own = format!("{}.0-4-3.panels", stays.path().file_name().unwrap().to_str().unwrap());
+    let own = format!("{}.0-7-3.panels", stays.path().file_name().unwrap().to_str().unwrap());
     let mut wanted = vec![own, "new.panels.part".into(), "notes.txt".into()];
     wanted.sort();
     assert_eq!(left, wanted);
