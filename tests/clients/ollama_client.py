@@ -83,8 +83,9 @@ assert client.embed("all-minilm", "word " * 1000, truncate=True).prompt_eval_cou
 assert client.show("all-minilm").capabilities == ["embedding"]
 client.embed("all-minilm", "", keep_alive=0)
 assert client.ps().models == []
+# A chat model embeds too, as the layer engine runs it.
+assert len(client.embed(MODEL, ["x", "y"]).embeddings) == 2
 for call in (
-    lambda: client.embed(MODEL, "x"),
     lambda: client.generate("all-minilm", "x"),
     lambda: client.embed("all-minilm", "word " * 1000, truncate=False),
 ):

@@ -13,6 +13,7 @@ use crate::{
     scheduler::{self, Scheduler},
     shape::Shape,
     stage::{Stage, StageOptions},
+    turns::Turns,
     vocabulary::{TokenizerFields, Vocabulary},
     weights,
 };
@@ -22,8 +23,10 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
+    thread::JoinHandle,
 };
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// The engine's name.
 const NAME: &str = "layers";
@@ -45,6 +48,8 @@ pub struct LayersEngine {
     may_keep: Arc<dyn Fn(u64) -> bool + Send + Sync>,
     /// Bytes that answers at work may hold together, or one window.
     running: u64,
+    /// Whose step it is, of all models of this engine.
+    turns: Arc<Turns>,
     /// Whether draft models guess as much as they may, whatever that costs (for tests).
     eager: bool,
 }
@@ -71,6 +76,7 @@ impl LayersEngine {
             panels: None,
             may_keep: Arc::new(|_| true),
             running: RUNNING_CEILING,
+            turns: Arc::default(),
             eager: false,
         }
     }
@@ -223,7 +229,9 @@ fn live(
     let freed = shared.freed.clone();
     let _freed = freed.drop_guard();
     let loaded = catch_unwind(AssertUnwindSafe(|| assemble(spec, &engine)));
-    let loaded = loaded.unwrap_or_else(|_| Err(EngineError::Failed("loading the model stopped unexpectedly".into())));
+    // Something about the file was not foreseen: another engine may read it.
+    let loaded =
+        loaded.unwrap_or_else(|_| Err(EngineError::UnsupportedModel("its file cannot be read by the layer engine".into())));
     let Assembled { mut stage, vocabulary, footprint, draft } = match loaded {
         Ok(loaded) => loaded,
         Err(error) => {
@@ -262,27 +270,34 @@ fn live(
         Drafter::new(stage, model.vocabulary.len(), size(footprint.kept), engine.eager)
     });
     let (kept, running) = (size(footprint.kept), size(footprint.running));
-    let scheduler = Scheduler::new(stage, kept, running, parallel as usize, Arc::clone(&shared)).with_drafter(drafter);
+    let scheduler = Scheduler::new(stage, kept, running, parallel as usize, Arc::clone(&shared))
+        .with_drafter(drafter)
+        .taking(Arc::clone(&engine.turns));
     if report.send(Ok(model)).is_err() {
         return;
     }
-    unsaved.into_iter().filter(|unsaved| (engine.may_keep)(unsaved.bytes())).for_each(keep);
+    let unsaved = unsaved.into_iter().filter(|unsaved| (engine.may_keep)(unsaved.bytes()));
+    let writers: Vec<_> = unsaved.filter_map(|unsaved| keep(unsaved, shared.unload.clone())).collect();
     if catch_unwind(AssertUnwindSafe(|| scheduler.run(incoming))).is_err() {
         tracing::error!(model = spec.name, "the model's thread stopped unexpectedly");
         shared.broken.store(true, Ordering::Release);
     }
+    // They hold the weights: the memory is free only when they have ended. Nobody asks for anything any more.
+    shared.unload.cancel();
+    for writer in writers {
+        let _ = writer.join();
+    }
 }
 
-/// Writes panels beside the work. If that fails, or is cut off, the next start takes longer: nothing else.
-fn keep(unsaved: Unsaved) {
+/// Writes panels beside the work, until the model is unloaded. If that fails, or is cut off, the next start takes longer: nothing else.
+fn keep(unsaved: Unsaved, unload: CancellationToken) -> Option<JoinHandle<()>> {
     let write = move || {
-        if let Err(error) = unsaved.save() {
+        if let Err(error) = unsaved.save(&|| unload.is_cancelled()) {
             tracing::warn!(%error, "weights could not be kept for the next start");
         }
     };
-    if let Err(error) = std::thread::Builder::new().name("kith-panels".into()).spawn(write) {
-        tracing::warn!(%error, "no thread to keep weights for the next start");
-    }
+    let thread = std::thread::Builder::new().name("kith-panels".into()).spawn(write);
+    thread.inspect_err(|error| tracing::warn!(%error, "no thread to keep weights for the next start")).ok()
 }
 
 /// A model and what belongs to it.
@@ -310,10 +325,11 @@ fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<Assembled, Engine
 /// All of the model at `path`.
 fn whole(path: &Path, spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Vocabulary, Footprint), EngineError> {
     let context = spec.context.map(|context| context as usize);
+    // First what costs little, so that a file is refused soon; and from a mapping of its own: the pages that were read for it go back to the system
+    // with that.
+    let vocabulary = Vocabulary::new(&TokenizerFields::read(&Gguf::open(path)?))?;
     let stage =
         Stage::load(path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
-    // From a mapping of its own: the pages that were read for it go back to the system with that.
-    let vocabulary = Vocabulary::new(&TokenizerFields::read(&Gguf::open(path)?))?;
     if vocabulary.len() > stage.vocabulary() {
         let (tokens, rows) = (vocabulary.len(), stage.vocabulary());
         return Err(EngineError::UnsupportedModel(format!("the file names {tokens} tokens and embeds {rows}")));

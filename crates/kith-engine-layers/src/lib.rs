@@ -41,6 +41,7 @@ mod prefix;
 mod scheduler;
 mod shape;
 mod stage;
+mod turns;
 mod vocabulary;
 mod weights;
 

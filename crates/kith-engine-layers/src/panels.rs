@@ -11,7 +11,10 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -175,20 +178,29 @@ impl Unsaved {
         self.matrices.iter().map(|matrix| matrix.panels().len() as u64).sum()
     }
 
-    /// Writes them. Takes as long as the disk does.
-    pub(crate) fn save(&self) -> io::Result<()> {
+    /// Writes them, unless it is to give up. Takes as long as the disk does; `false` if it gave up.
+    pub(crate) fn save(&self, give_up: &dyn Fn() -> bool) -> io::Result<bool> {
+        /// Tells the writers of one program apart: the same model may be loaded again while it is written.
+        static WRITERS: AtomicU64 = AtomicU64::new(0);
         fs::create_dir_all(&self.folder)?;
-        let aside = self.origin.file(&self.folder).with_extension(format!("{ENDING}.{UNFINISHED}"));
-        let written = self.write(&aside).and_then(|()| fs::rename(&aside, self.origin.file(&self.folder)));
-        if written.is_err() {
+        let writer = format!("{ENDING}.{}-{}.{UNFINISHED}", std::process::id(), WRITERS.fetch_add(1, Ordering::Relaxed));
+        let whole = self.origin.file(&self.folder);
+        let aside = whole.with_extension(writer);
+        let written = self.write(&aside, give_up).and_then(|written| {
+            if written {
+                fs::rename(&aside, &whole)?;
+            }
+            Ok(written)
+        });
+        if !matches!(written, Ok(true)) {
             // What is left of it is of no use; that it cannot be removed changes nothing.
             let _ = fs::remove_file(&aside);
         }
         written
     }
 
-    fn write(&self, path: &Path) -> io::Result<()> {
-        let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    fn write(&self, path: &Path, give_up: &dyn Fn() -> bool) -> io::Result<bool> {
+        let mut out = BufWriter::with_capacity(1 << 20, File::create_new(path)?);
         out.write_all(MAGIC)?;
         let count = self.matrices.len() as u64;
         let lengths = self.matrices.iter().map(|matrix| matrix.panels().len() as u64);
@@ -197,6 +209,9 @@ impl Unsaved {
         }
         let mut at = 8 * (1 + WORDS + self.matrices.len());
         for panels in std::iter::once([].as_slice()).chain(self.matrices.iter().map(Matrix::panels)) {
+            if give_up() {
+                return Ok(false);
+            }
             out.write_all(panels)?;
             at += panels.len();
             let padding = at.next_multiple_of(ALIGNMENT) - at;
@@ -206,7 +221,8 @@ impl Unsaved {
         let model = self.origin.path.to_string_lossy();
         out.write_all(model.as_bytes())?;
         out.write_all(&(model.len() as u64).to_le_bytes())?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        Ok(true)
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     model::Shared,
     prefix::PrefixTree,
     stage::{Next, Reads, Stage},
+    turns::Turns,
 };
 use kith_engine::EngineError;
 use std::{
@@ -29,6 +30,8 @@ const IN_COMPANY: Duration = Duration::from_millis(80);
 /// Tokens of a step with prompts, at least and at most. Few enough that the numbers between layers stay small, and enough that weights are
 /// looked at for many tokens at a time.
 const LEAST: usize = 32;
+/// The same where answers wait for their next token.
+const LEAST_IN_COMPANY: usize = 8;
 pub(crate) const MOST: usize = 256;
 /// Tokens of answers in a step beyond which nothing is guessed: there, guesses cost what they win.
 const GUESSING: usize = 8;
@@ -84,6 +87,7 @@ pub(crate) struct Scheduler {
     /// Seconds that a token of a prompt takes, as last measured.
     pace: f64,
     logits: Vec<f32>,
+    turns: Arc<Turns>,
 }
 
 impl Scheduler {
@@ -101,7 +105,13 @@ impl Scheduler {
             embedding: Embedding::default(),
             pace: ALONE.as_secs_f64() / MOST as f64,
             logits: Vec::new(),
+            turns: Arc::default(),
         }
+    }
+
+    /// The same, which takes turns with other models.
+    pub(crate) fn taking(self, turns: Arc<Turns>) -> Self {
+        Self { turns, ..self }
     }
 
     /// The same, which asks this model for guesses.
@@ -126,6 +136,8 @@ impl Scheduler {
                 return;
             }
             self.admit();
+            let turns = Arc::clone(&self.turns);
+            let _turn = turns.take();
             self.step();
             self.embed();
         }
@@ -194,7 +206,7 @@ impl Scheduler {
             }
             Err(error) => return self.running.drain(..).for_each(|running| running.answer.fail(error.clone())),
         }
-        if tokens.len() >= LEAST {
+        if tokens.len() >= LEAST_IN_COMPANY {
             self.pace = start.elapsed().as_secs_f64() / tokens.len() as f64;
         }
         if let Some(drafter) = self.drafter.as_mut().filter(|_| shares.iter().all(|share| share.tokens == 1)) {
@@ -224,11 +236,12 @@ impl Scheduler {
             return;
         }
         let time = if self.running.is_empty() { ALONE } else { IN_COMPANY };
-        let room = ((time.as_secs_f64() / self.pace) as usize).clamp(LEAST, MOST);
+        let least = if self.running.is_empty() { LEAST } else { LEAST_IN_COMPANY };
+        let room = ((time.as_secs_f64() / self.pace) as usize).clamp(least, MOST);
         let unload = &self.shared.unload;
         let start = Instant::now();
         let tokens = self.embedding.step(&mut self.stage, room, &|| unload.is_cancelled());
-        if tokens >= LEAST {
+        if tokens >= LEAST_IN_COMPANY {
             self.pace = start.elapsed().as_secs_f64() / tokens as f64;
         }
     }
@@ -238,7 +251,8 @@ impl Scheduler {
         let pending = |running: &Running| running.answer.context().len() - running.track.len();
         let writing = self.running.iter().filter(|running| pending(running) == 1).count();
         let time = if writing == 0 { ALONE } else { IN_COMPANY };
-        let mut room = ((time.as_secs_f64() / self.pace) as usize).clamp(LEAST, MOST).saturating_sub(writing).max(1);
+        let least = if writing == 0 { LEAST } else { LEAST_IN_COMPANY };
+        let mut room = ((time.as_secs_f64() / self.pace) as usize).clamp(least, MOST).saturating_sub(writing).max(1);
         let guessing = (GUESSING.saturating_sub(writing)).checked_div(writing).unwrap_or(0);
         let mut shares = Vec::with_capacity(self.running.len());
         for running in &self.running {
@@ -304,17 +318,17 @@ impl Scheduler {
     /// Chooses the tokens for which there are logits, and lets go of answers that have ended.
     fn choose(&mut self, shares: Vec<Share>) {
         let mut logits = self.logits.chunks_exact_mut(self.stage.vocabulary());
-        let turn = |(running, share): (Running, Share)| {
+        let choosing = |(running, share): (Running, Share)| {
             let wanted = if share.chooses { 1 + share.guess.len() } else { 0 };
             let logits = logits.by_ref().take(wanted).collect();
             let before = running.answer.context().len();
-            (share.chooses || !running.answer.is_dropped()).then_some(Turn { running, share, logits, before, ended: None })
+            (share.chooses || !running.answer.is_dropped()).then_some(Choosing { running, share, logits, before, ended: None })
         };
-        let mut turns: Vec<Turn<'_>> = self.running.drain(..).zip(shares).filter_map(turn).collect();
+        let mut choosing: Vec<Choosing<'_>> = self.running.drain(..).zip(shares).filter_map(choosing).collect();
         // No answer depends on another: each chooses on whatever thread is free.
-        self.stage.pool().for_chunks(&mut turns, 1, |_, turns| turns.iter_mut().for_each(Turn::take));
-        let mut at_work = Vec::with_capacity(turns.len());
-        for Turn { mut running, share, before, ended, .. } in turns {
+        self.stage.pool().for_chunks(&mut choosing, 1, |_, choosing| choosing.iter_mut().for_each(Choosing::choose));
+        let mut at_work = Vec::with_capacity(choosing.len());
+        for Choosing { mut running, share, before, ended, .. } in choosing {
             if !share.chooses {
                 at_work.push(running);
                 continue;
@@ -345,7 +359,7 @@ impl Scheduler {
 }
 
 /// An answer that chooses tokens.
-struct Turn<'a> {
+struct Choosing<'a> {
     running: Running,
     share: Share,
     /// After the last token that was read, and after each that was guessed.
@@ -356,9 +370,9 @@ struct Turn<'a> {
     ended: Option<Result<Follows, EngineError>>,
 }
 
-impl Turn<'_> {
+impl Choosing<'_> {
     /// Chooses tokens as long as they are those that were guessed.
-    fn take(&mut self) {
+    fn choose(&mut self) {
         let expected = self.share.guess.iter().map(Some).chain([None]);
         for (expected, logits) in expected.zip(&mut self.logits) {
             match self.running.answer.step(logits) {

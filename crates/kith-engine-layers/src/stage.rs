@@ -259,7 +259,7 @@ impl Stage {
     /// # Errors
     /// What the disk says. The stage is not affected.
     pub fn keep_panels(&mut self) -> io::Result<bool> {
-        self.unsaved().map_or(Ok(false), |unsaved| unsaved.save().map(|()| true))
+        self.unsaved().map_or(Ok(false), |unsaved| unsaved.save(&|| false))
     }
 
     /// What could be kept, once.

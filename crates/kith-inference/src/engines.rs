@@ -1,60 +1,68 @@
-//! Which engine holds which model: those that read it, in the order of preference, the next one where one refuses its weights.
+//! Which engine holds which model: those that read it, in the order of preference, those that refused its weights last.
 
 use crate::ModelCard;
-use kith_engine::{Engine, EngineError, Loaded, ModelSpec};
-use std::sync::Arc;
+use kith_engine::{Engine, ModelSpec};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Refusals that are remembered; the oldest is forgotten for a new one.
+const REMEMBERED: usize = 256;
 
 /// The engines of a node, the preferred one first.
-pub(crate) struct Engines(Vec<Arc<dyn Engine>>);
+pub(crate) struct Engines {
+    all: Vec<Arc<dyn Engine>>,
+    refusals: Mutex<VecDeque<Refusal>>,
+}
+
+/// An engine that does not read some weights, though it reads others of that kind.
+#[derive(PartialEq, Eq)]
+struct Refusal {
+    engine: &'static str,
+    path: PathBuf,
+    size: u64,
+}
+
+impl Refusal {
+    fn new(engine: &dyn Engine, spec: &ModelSpec) -> Self {
+        Self { engine: engine.name(), path: spec.path.clone(), size: spec.size_bytes }
+    }
+}
 
 impl Engines {
-    pub fn new(engines: Vec<Arc<dyn Engine>>) -> Self {
-        Self(engines)
+    pub fn new(all: Vec<Arc<dyn Engine>>) -> Self {
+        Self { all, refusals: Mutex::default() }
     }
 
-    /// Those that read such a model: first the one of this name, if it is among them, then the others in their order.
-    fn of<'a, 's>(
-        &'a self,
-        spec: &'s ModelSpec,
-        preferred: Option<&'static str>,
-    ) -> impl Iterator<Item = &'a Arc<dyn Engine>> + use<'a, 's> {
-        let named = move |engine: &&Arc<dyn Engine>| preferred == Some(engine.name());
-        let reading = move || self.0.iter().filter(|engine| engine.supports(spec));
-        reading().filter(named).chain(reading().filter(move |engine| !named(engine)))
+    /// Those that read such a model, in the order in which they are tried: first the one of this name, if it is among them, then the others in
+    /// their order; behind them those that refused these weights before.
+    pub fn of(&self, spec: &ModelSpec, preferred: Option<&'static str>) -> Vec<Arc<dyn Engine>> {
+        let refusals = self.refusals();
+        let mut reading: Vec<_> = self.all.iter().filter(|engine| engine.supports(spec)).map(Arc::clone).collect();
+        reading.sort_by_key(|engine| (refusals.contains(&Refusal::new(engine.as_ref(), spec)), preferred != Some(engine.name())));
+        reading
     }
 
     /// The one that is tried first.
-    pub fn first(&self, card: &ModelCard, preferred: Option<&'static str>) -> Option<&Arc<dyn Engine>> {
-        self.of(&card.spec, preferred).next()
+    pub fn first(&self, card: &ModelCard, preferred: Option<&'static str>) -> Option<Arc<dyn Engine>> {
+        self.of(&card.spec, preferred).into_iter().next()
     }
 
-    /// The most memory, weights and cache, that a model takes with any engine that may come to hold it, in bytes; `None` if none reads it.
-    pub fn estimate(&self, spec: &ModelSpec, preferred: Option<&'static str>) -> Option<u64> {
-        let memory = self.of(spec, preferred).map(|engine| engine.estimate(spec));
-        memory.map(|memory| memory.weights.saturating_add(memory.cache)).next()
-    }
-
-    /// Loads it with the first engine that does not refuse the weights. If all do, the first one's reason is told, with its name: it was to
-    /// hold the model.
-    pub async fn load(
-        &self,
-        spec: &ModelSpec,
-        preferred: Option<&'static str>,
-    ) -> Result<Arc<dyn Loaded>, (&'static str, EngineError)> {
-        let mut refused = None;
-        for engine in self.of(spec, preferred) {
-            match engine.load(spec.clone()).await {
-                Err(EngineError::UnsupportedModel(reason)) => {
-                    tracing::info!(model = spec.name, engine = engine.name(), reason, "an engine does not read this model");
-                    refused = Some((engine.name(), EngineError::UnsupportedModel(reason)));
-                }
-                outcome => return outcome.map_err(|error| (engine.name(), error)),
-            }
+    /// Remembers that an engine refused these weights.
+    pub fn refused(&self, engine: &dyn Engine, spec: &ModelSpec) {
+        let (mut refusals, refusal) = (self.refusals(), Refusal::new(engine, spec));
+        if !refusals.contains(&refusal) {
+            refusals.truncate(REMEMBERED - 1);
+            refusals.push_front(refusal);
         }
-        let nobody = || {
-            let reason = format!("no engine here reads models of architecture `{}`", spec.architecture);
-            ("", EngineError::UnsupportedModel(reason))
-        };
-        Err(refused.unwrap_or_else(nobody))
+    }
+
+    fn refusals(&self) -> MutexGuard<'_, VecDeque<Refusal>> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use crate::{
     plan::{self, Candidate, Plan},
     template::ChatTemplate,
 };
-use kith_engine::{Engine, EngineError, Loaded, Memory};
+use kith_engine::{Engine, EngineError, Loaded, Memory, ModelSpec};
 use kith_events::Events;
 use kith_types::{Clock, Timestamp};
 use serde_json::json;
@@ -204,7 +204,7 @@ impl Residency {
         }))
     }
 
-    fn engine_of(&self, card: &ModelCard) -> Option<&Arc<dyn Engine>> {
+    fn engine_of(&self, card: &ModelCard) -> Option<Arc<dyn Engine>> {
         self.engines.first(card, self.bounds().engine)
     }
 
@@ -321,6 +321,41 @@ impl Residency {
         Ok(())
     }
 
+    /// Loads the weights with the first engine that does not refuse them. If all do, the reason of the one that was to hold them is told.
+    async fn held_by_some(
+        &self,
+        card: &ModelCard,
+        spec: &ModelSpec,
+        preferred: Option<&'static str>,
+    ) -> Result<Arc<dyn Loaded>, InferenceError> {
+        let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
+        let mut refused = None;
+        for engine in self.engines.of(spec, preferred) {
+            let estimate = engine.estimate(spec);
+            let _one_at_a_time = self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
+            let error = match engine.load(spec.clone()).await {
+                Ok(model) => return Ok(model),
+                Err(error) => error,
+            };
+            match error {
+                EngineError::UnsupportedModel(reason) => {
+                    tracing::info!(model = card.name, engine = engine.name(), reason, "an engine does not read this model");
+                    self.engines.refused(engine.as_ref(), spec);
+                    refused.get_or_insert(reason);
+                }
+                EngineError::OutOfMemory { needed, available } => {
+                    return Err(InferenceError::OutOfMemory { model: card.name.clone(), needed, budget: available });
+                }
+                EngineError::Unsupported(reason) => return Err(bad(reason)),
+                other => {
+                    tracing::error!(model = card.name, error = %other, "a model could not be loaded");
+                    return Err(bad(format!("the {} engine could not read its weights", engine.name())));
+                }
+            }
+        }
+        Err(bad(refused.unwrap_or_else(|| format!("no engine here reads models of architecture `{}`", spec.architecture))))
+    }
+
     async fn load(&self, card: Arc<ModelCard>, context: Option<u32>) -> Result<Resident, InferenceError> {
         let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
         let mut spec = card.spec.clone();
@@ -334,18 +369,7 @@ impl Residency {
             .await
             .map_err(|error| InferenceError::Failed(error.to_string()))?
             .map_err(|error| bad(format!("its chat template is broken: {error}")))?;
-        let needed = self.engines.estimate(&spec, preferred).unwrap_or(0);
-        let _one_at_a_time = self.make_room(&card.name, needed).await?;
-        let model = self.engines.load(&spec, preferred).await.map_err(|(engine, error)| match error {
-            EngineError::OutOfMemory { needed, available } => {
-                InferenceError::OutOfMemory { model: card.name.clone(), needed, budget: available }
-            }
-            EngineError::UnsupportedModel(reason) | EngineError::Unsupported(reason) => bad(reason),
-            other => {
-                tracing::error!(model = card.name, error = %other, "a model could not be loaded");
-                bad(format!("the {engine} engine could not read its weights"))
-            }
-        })?;
+        let model = self.held_by_some(&card, &spec, preferred).await?;
         let template = match model.info().image_mark.clone() {
             None => template,
             Some(mark) => tokio::task::spawn_blocking(move || template.seeing(&mark))

@@ -26,7 +26,7 @@ fn the_second_start_maps_what_the_first_laid_out() {
     for name in ["llama with experts", "phi3"] {
         let model = Made::new(name, Format::Q4_1, 1).file();
         let mut first = load(model.path(), &panels);
-        first.unsaved().expect("nothing was kept yet").save().unwrap();
+        first.unsaved().expect("nothing was kept yet").save(&|| false).unwrap();
         let mut second = load(model.path(), &panels);
         assert!(second.unsaved().is_none(), "all was found");
         assert_eq!(bits(&mut first), bits(&mut second));
@@ -38,7 +38,7 @@ fn the_second_start_maps_what_the_first_laid_out() {
 fn a_file_that_is_cut_or_of_another_model_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     let model = Made::new("qwen2", Format::Q8_0, 1).file();
-    load(model.path(), folder.path()).unsaved().unwrap().save().unwrap();
+    load(model.path(), folder.path()).unsaved().unwrap().save(&|| false).unwrap();
     let kept = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
     let whole = fs::read(&kept).unwrap();
     for length in [0, 7, 40, whole.len() / 2, whole.len() - 1] {
@@ -59,13 +59,22 @@ fn a_file_that_is_cut_or_of_another_model_is_not_used() {
 }
 
 #[test]
+fn a_writer_that_is_to_give_up_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = Made::new("llama", Format::Q8_0, 4).file();
+    assert!(!load(model.path(), folder.path()).unsaved().unwrap().save(&|| true).unwrap());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(load(model.path(), folder.path()).unsaved().is_some());
+}
+
+#[test]
 fn files_of_models_that_are_gone_are_removed_and_the_others_stay() {
     let folder = tempfile::tempdir().unwrap();
     let panels = folder.path().join("panels");
     assert_eq!(remove_stale_panels(&panels).unwrap(), 0, "there is no folder yet");
     let (stays, goes) = (Made::new("llama", Format::Q8_0, 1).file(), Made::new("llama", Format::Q8_0, 2).file());
     for model in [&stays, &goes] {
-        load(model.path(), &panels).unsaved().unwrap().save().unwrap();
+        load(model.path(), &panels).unsaved().unwrap().save(&|| false).unwrap();
     }
     for (name, content) in
         [("cut.panels", &b"KITHPAN2 and then nothing of what belongs here"[..]), ("notes.txt", b"mine"), ("new.panels.part", b"")]
