@@ -32,7 +32,7 @@ use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Weak},
+    sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
 use tokio::{net::TcpListener, task::JoinSet};
@@ -224,7 +224,7 @@ impl Node {
         let identity = Arc::new(identity);
 
         let events = Events::new(Arc::clone(&clock));
-        let holds = Arc::new(InferenceHolds::default());
+        let holds = Arc::new(InferenceHolds(OnceLock::new(), config.data_dir.clone()));
         let derived = Derived::at(config.data_dir.join("derived"), Arc::clone(&clock), holds.clone());
         let library = Arc::new(Library::open(store.clone(), blobs.clone(), Arc::clone(&clock), Arc::new(derived.clone())));
         let adapters = Adapters::new(Library::clone(&library), derived, config.data_dir.join("adapters"));

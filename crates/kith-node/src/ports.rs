@@ -11,6 +11,7 @@ use kith_inference::{Apart, Catalogue, Inference, InferenceError, Message, Model
 use kith_models::{Adapters, InUse, Library, Model, ModelError, Speaker};
 use kith_types::Blake3;
 use std::{
+    path::PathBuf,
     sync::{Arc, OnceLock, Weak},
     time::Duration,
 };
@@ -212,9 +213,8 @@ fn message(message: kith_models::Message) -> Message {
     Message::text(role, message.content)
 }
 
-/// Inference as the user of the library's files. Set once both exist.
-#[derive(Default)]
-pub(crate) struct InferenceHolds(pub OnceLock<Weak<Inference>>);
+/// Inference as the user of the library's files, set once both exist, and the node's folder.
+pub(crate) struct InferenceHolds(pub OnceLock<Weak<Inference>>, pub PathBuf);
 
 #[async_trait]
 impl InUse for InferenceHolds {
@@ -229,5 +229,6 @@ impl InUse for InferenceHolds {
                 }
             }
         }
+        crate::engines::remove_weights_of(&self.1, blob);
     }
 }
