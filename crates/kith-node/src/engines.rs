@@ -45,7 +45,7 @@ pub(crate) fn remove_weights_of(data_dir: &Path, blob: &Blake3) {
     let Ok(kept) = std::fs::read_dir(data_dir.join(PANELS)) else { return };
     for file in kept.flatten() {
         // Files are named after the model's file, and a blob's file is named by its digits.
-        if file.file_name().to_string_lossy().starts_with(blob.hex())
+        if file.file_name().to_string_lossy().starts_with(&blob.hex())
             && let Err(error) = std::fs::remove_file(file.path())
         {
             tracing::warn!(%error, "weights kept of a model that is removed stay for now");
