@@ -26,7 +26,7 @@ pub struct Ground<'a> {
 type Section = fn(&Ground<'_>) -> Result<String>;
 
 /// In the order of the page.
-const SECTIONS: &[Section] = &[speed::section, quality::section, windows::section];
+const SECTIONS: &[Section] = &[speed::section, windows::section, quality::section];
 
 /// Measures everything and gives the section of the page.
 pub fn measure(paths: &Paths) -> Result<String> {
@@ -35,8 +35,11 @@ pub fn measure(paths: &Paths) -> Result<String> {
     let ground = Ground { paths, models: Models::of(paths, file)?, yardstick: Yardstick::install(paths)? };
     let mut text = format!("On {}.\n", machine::described());
     for section in SECTIONS {
+        let part = section(&ground)?;
+        // The whole takes a while: what is known already can be read meanwhile.
+        eprintln!("{part}");
         text += "\n";
-        text += &section(&ground)?;
+        text += &part;
     }
     Ok(text)
 }

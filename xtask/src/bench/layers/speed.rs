@@ -14,7 +14,7 @@ use crate::bench::inference::{Load, Speed};
 use crate::process;
 
 const THREADS: u32 = 2;
-const REPETITIONS: usize = 5;
+const REPETITIONS: usize = 3;
 const SHORT: Load = Load { prompt: 512, answer: 128, threads: THREADS };
 /// 4,096 tokens with the answer: less than the 8,192 that the model was made for.
 const LONG: Load = Load { prompt: 3968, answer: 128, threads: THREADS };
