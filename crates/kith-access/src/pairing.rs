@@ -245,6 +245,15 @@ impl Access {
         matches!(self.pairing(), PairingState::Waiting { .. })
     }
 
+    /// Whether a device is paired or may be: one that is just coming in counts, since its ticket is taken before it is written down.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn expects_devices(&self) -> Result<bool, AccessError> {
+        let _minting = self.minting.lock().await;
+        Ok(self.pairing_waits() || self.store.device_count().await? > 0)
+    }
+
     /// Pairs the device that shows the ticket: it gets a bearer of the user scope that lasts until it is revoked. A name that is no
     /// name leaves the ticket as it was.
     ///

@@ -187,8 +187,8 @@ impl LanTask {
         if self.state.borrow().paused {
             return false;
         }
-        match self.parts.access.device_count().await {
-            Ok(devices) => devices > 0 || self.parts.access.pairing_waits(),
+        match self.parts.access.expects_devices().await {
+            Ok(expected) => expected,
             Err(error) => {
                 tracing::warn!(%error, "paired devices could not be counted");
                 self.on.is_some()

@@ -30,6 +30,24 @@ async fn a_ticket_pairs_one_device_whose_bearer_has_the_user_scope_and_no_end() 
     assert_eq!(gate.access.devices().await.unwrap(), [claimed.device]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_is_expected_at_every_moment_of_its_coming_in() {
+    for _ in 0..20 {
+        let gate = std::sync::Arc::new(Gate::new().await);
+        assert!(!gate.access.expects_devices().await.unwrap());
+        let (ticket, _) = gate.access.open_pairing().unwrap();
+        let coming = tokio::spawn({
+            let gate = std::sync::Arc::clone(&gate);
+            async move { claim(&gate, &ticket).await.map(drop) }
+        });
+        while !coming.is_finished() {
+            assert!(gate.access.expects_devices().await.unwrap());
+        }
+        coming.await.unwrap().unwrap();
+        assert!(gate.access.expects_devices().await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn a_ticket_is_void_from_its_end_on_and_when_another_is_made_or_it_is_taken_back() {
     let gate = Gate::new().await;
