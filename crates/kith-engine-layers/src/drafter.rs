@@ -9,7 +9,8 @@ use crate::{
     prefix::PrefixTree,
     stage::{Next, Reads, Stage},
 };
-use kith_engine::{EngineError, sampling};
+use kith_decoding::sampling;
+use kith_engine::EngineError;
 use std::time::Instant;
 
 /// Tokens it reads for one step of the large model, at most: a prompt is read in parts, so that no answer waits for it.

@@ -7,7 +7,6 @@ use crate::{
     embed::{self, Pooling},
     family,
     gguf::Gguf,
-    grammar::Grammars,
     model::{Entropy, LayersModel, Shared},
     panels::Unsaved,
     scheduler::{self, Scheduler},
@@ -18,6 +17,7 @@ use crate::{
     weights,
 };
 use async_trait::async_trait;
+use kith_decoding::Grammars;
 use kith_engine::{Engine, EngineError, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -256,7 +256,7 @@ fn live(
         blocks: stage.cache().counter(),
         pooling: Pooling::read(stage.file(), stage.shape().family.name),
         width: stage.width(),
-        grammars: Arc::new(Grammars::new(Arc::clone(&vocabulary))),
+        grammars: Arc::new(Grammars::new(vocabulary.shared())),
         adapters: Arc::new(Shelf::new(stage.targets(), footprint.weights)),
         vocabulary,
         orders,

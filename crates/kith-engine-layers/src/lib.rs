@@ -31,7 +31,6 @@ mod engine;
 mod family;
 mod frame;
 mod gguf;
-mod grammar;
 #[cfg(test)]
 mod made;
 mod model;

@@ -163,7 +163,7 @@ impl Made {
 
     /// A byte-level vocabulary: 256 bytes, a few words, then control tokens.
     fn tokenizer(&mut self) {
-        let mut tokens: Vec<String> = crate::vocabulary::byte_letters().iter().map(char::to_string).collect();
+        let mut tokens: Vec<String> = kith_decoding::byte_letters().iter().map(char::to_string).collect();
         let mut kinds = vec![1; 256];
         let merges = ["h e", "l l", "he ll", "hell o", "Ġ w", "o r", "Ġw or"];
         tokens.extend(["he", "ll", "hell", "hello", "Ġw", "or", "Ġwor"].map(str::to_owned));

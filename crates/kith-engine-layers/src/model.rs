@@ -2,27 +2,20 @@
 
 use crate::{
     adapter::Shelf,
-    answer::{Answer, Beginning},
+    answer::Answer,
     embed::{self, Pooling, Texts},
-    grammar::{Grammar, Grammars},
     scheduler::Order,
     vocabulary::Vocabulary,
 };
 use async_trait::async_trait;
-use futures::stream;
-use kith_engine::{
-    Constraint, EmbedRequest, Embedded, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Step,
-    Timings, TokenStream, Usage,
-};
+use kith_decoding::{Beginning, Grammars, nothing, room, until_the_end};
+use kith_engine::{EmbedRequest, Embedded, EngineError, GenerateRequest, Input, Loaded, LoadedInfo, Memory, TokenStream};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-
-/// The stack of a thread that compiles a grammar, in bytes; it is only mapped as far as it is used.
-const GRAMMAR_STACK: usize = 256 << 20;
 
 /// Gives seeds to requests that name none.
 pub(crate) type Entropy = Arc<dyn Fn() -> u64 + Send + Sync>;
@@ -88,18 +81,8 @@ impl LayersModel {
                     .map_err(|error| EngineError::Failed(format!("cutting the text: {error}")))
             }
             Input::Tokens(tokens) => {
-                self.known(&tokens)?;
+                self.vocabulary.tokens().must_know(&tokens)?;
                 Ok(tokens)
-            }
-        }
-    }
-
-    fn known(&self, tokens: &[u32]) -> Result<(), EngineError> {
-        match tokens.iter().find(|id| **id as usize >= self.vocabulary.len()) {
-            None => Ok(()),
-            Some(id) => {
-                let message = format!("token {id} is none of the model's {} tokens", self.vocabulary.len());
-                Err(EngineError::Invalid { field: "input", message })
             }
         }
     }
@@ -111,23 +94,6 @@ impl LayersModel {
             () = self.shared.unload.cancelled() => Err(EngineError::Unloaded),
             sent = self.orders.send(order) => sent.map_err(|_| self.shared.gone().unwrap_or(EngineError::Unloaded)),
         }
-    }
-
-    /// Compiles a grammar on a thread with a stack of its own: the compiler recurses as deep as the grammar nests.
-    async fn compile(&self, constraint: Constraint) -> Result<Option<Grammar>, EngineError> {
-        let grammars = Arc::clone(&self.grammars);
-        let (sender, compiled) = oneshot::channel();
-        std::thread::Builder::new()
-            .name("kith-grammar".into())
-            .stack_size(GRAMMAR_STACK)
-            .spawn(move || {
-                // Nobody waits any more if the client has gone.
-                let _ = sender.send(grammars.begin(&constraint));
-            })
-            .map_err(|error| EngineError::Failed(format!("no thread for the grammar: {error}")))?;
-        compiled
-            .await
-            .map_err(|_| EngineError::Invalid { field: "constraint", message: "the grammar cannot be compiled".into() })?
     }
 }
 
@@ -163,7 +129,7 @@ impl Loaded for LayersModel {
     }
 
     async fn detokenize(&self, tokens: &[u32]) -> Result<String, EngineError> {
-        self.known(tokens)?;
+        self.vocabulary.tokens().must_know(tokens)?;
         Ok(self.vocabulary.text(tokens))
     }
 
@@ -174,33 +140,27 @@ impl Loaded for LayersModel {
         request.check()?;
         let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos, adapter } = request;
         let prompt = self.take_in(input).await?;
-        let grammar = match constraint {
-            Constraint::None => None,
-            constraint => self.compile(constraint).await?,
-        };
+        let grammar = self.grammars.compile(constraint).await?;
         let adapter = match adapter {
             None => None,
             Some(adapter) => Some(self.adapters.get(adapter).await?),
         };
-        let (length, window) = (count(prompt.len()), self.info.context);
-        if length == 0 {
-            return Err(EngineError::Invalid { field: "input", message: "the prompt is empty".into() });
-        }
-        if length >= window {
-            return Err(EngineError::ContextExceeded { prompt: length, window });
-        }
-        let room = (window - length).min(max_tokens.unwrap_or(u32::MAX));
+        let room = room(prompt.len(), self.info.context, max_tokens)?;
         if room == 0 {
-            let usage = Usage { prompt: length, ..Usage::default() };
-            let done = Generated { finish: Finish::Length, usage, timings: Timings::default() };
-            return Ok(Box::pin(stream::iter([Ok(Step::Done(done))])));
+            return Ok(nothing(prompt.len()));
         }
         let seed = sampling.seed.unwrap_or_else(|| (self.entropy)());
         let (steps, reader) = mpsc::channel(room as usize + 1);
-        let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar, adapter };
-        let answer = Answer::new(beginning, Arc::clone(&self.vocabulary), steps);
+        let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar };
+        let answer = Answer::new(beginning, adapter, self.vocabulary.shared(), steps);
         self.order(Order::Write(Box::new(answer))).await?;
-        Ok(read(reader, Arc::clone(&self.shared)))
+        let shared = Arc::clone(&self.shared);
+        let lost = async move {
+            // The thread lets go of answers before it says why it ended.
+            shared.freed.cancelled().await;
+            shared.gone().unwrap_or(EngineError::Unloaded)
+        };
+        Ok(until_the_end(reader, self.shared.unload.clone(), lost))
     }
 
     async fn embed(&self, request: EmbedRequest) -> Result<Embedded, EngineError> {
@@ -254,28 +214,6 @@ impl Drop for LayersModel {
         // The thread ends with the channel, or at its next look if it is at work.
         self.shared.unload.cancel();
     }
-}
-
-/// The steps up to the end. The end is never missing, and unloading shows at once, not after the step of the model that is running.
-fn read(reader: mpsc::Receiver<Result<Step, EngineError>>, shared: Arc<Shared>) -> TokenStream {
-    Box::pin(stream::unfold(Some((reader, shared)), |state| async move {
-        let (mut reader, shared) = state?;
-        let step = tokio::select! {
-            biased;
-            step = reader.recv() => step,
-            () = shared.unload.cancelled() => Some(Err(EngineError::Unloaded)),
-        };
-        let step = match step {
-            Some(step) => step,
-            None => {
-                // The thread lets go of answers before it says why it ended.
-                shared.freed.cancelled().await;
-                Err(shared.gone().unwrap_or(EngineError::Unloaded))
-            }
-        };
-        let more = matches!(step, Ok(Step::Token(_)));
-        Some((step, more.then_some((reader, shared))))
-    }))
 }
 
 fn count(tokens: usize) -> u32 {

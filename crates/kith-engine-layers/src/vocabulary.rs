@@ -1,66 +1,17 @@
-//! The tokens of a model: their bytes, what kind they are, which of them end an answer, and how text is cut into them.
+//! The vocabulary of a model: its tokens, and how text is cut into them.
 
 mod fields;
-mod letters;
 mod merge;
-mod names;
 mod pretokenizer;
 
 pub(crate) use fields::TokenizerFields;
-pub(crate) use letters::byte_letters;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use kith_decoding::{Kind, SPACE_MARK, Spelling, Tokens};
 use kith_engine::EngineError;
 use merge::{BytePairs, Pieces};
-use names::Names;
 use pretokenizer::Pretokenizer;
-use std::borrow::Cow;
-
-/// What SentencePiece writes for a space.
-const SPACE_MARK: &str = "\u{2581}";
-
-/// Tokens that end a turn in the templates in use, whatever the file says of them. They count only where they are control tokens.
-const TURN_ENDS: &[&str] = &[
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|endoftext|>",
-    "<|end_of_text|>",
-    "<|eom_id|>",
-    "<end_of_turn>",
-    "<end_of_utterance>",
-    "<|EOT|>",
-    "<EOT>",
-    "</s>",
-];
-
-/// What a token is (`tokenizer.ggml.token_type`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Text.
-    Normal,
-    /// Text that is never cut: shown, but read only whole.
-    UserDefined,
-    /// Steers the model; not shown.
-    Control,
-    /// One byte.
-    Byte,
-    /// Never written by the model on purpose.
-    Unused,
-}
-
-impl Kind {
-    /// By the format's number: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte.
-    fn of(number: Option<&i64>) -> Self {
-        match number {
-            Some(2 | 3) => Self::Control,
-            Some(4) => Self::UserDefined,
-            Some(5) => Self::Unused,
-            Some(6) => Self::Byte,
-            _ => Self::Normal,
-        }
-    }
-}
+use std::{borrow::Cow, sync::Arc};
 
 /// How what lies between special tokens is cut.
 enum Cutter {
@@ -72,9 +23,7 @@ enum Cutter {
 
 /// The vocabulary of one model.
 pub(crate) struct Vocabulary {
-    bytes: Names,
-    kinds: Vec<Kind>,
-    ends: Vec<u32>,
+    tokens: Arc<Tokens>,
     bos: Option<u32>,
     adds_bos: bool,
     /// What closes a text that is embedded, where the file wants that.
@@ -95,14 +44,12 @@ impl Vocabulary {
             "llama" => true,
             other => return Err(EngineError::UnsupportedModel(format!("the tokenizer {other:?} is not known"))),
         };
-        let kinds: Vec<Kind> = (0..fields.tokens.len()).map(|at| Kind::of(fields.kinds.get(at))).collect();
-        let letters = letter_bytes();
-        let mut bytes = Names::with_room(fields.tokens.len());
-        for (token, kind) in fields.tokens.iter().zip(&kinds) {
-            bytes.push(|bytes| write_bytes(token, *kind, sentencepiece, &letters, bytes));
-        }
+        let kinds: Vec<Kind> = (0..fields.tokens.len()).map(|at| Kind::numbered(fields.kinds.get(at).copied())).collect();
+        let special = special(&fields.tokens, &kinds)?;
+        let spelling = if sentencepiece { Spelling::Marked } else { Spelling::Letters };
+        let tokens = Tokens::new(&fields.tokens, kinds, spelling, fields.ends.iter().copied());
         let (cutter, adds_bos) = if sentencepiece {
-            let pieces = Pieces::new(&fields.tokens, &kinds, &fields.scores, fields.unknown);
+            let pieces = Pieces::new(&fields.tokens, &tokens, &fields.scores, fields.unknown);
             (Cutter::Pieces { pieces, space_prefix: fields.add_space_prefix.unwrap_or(true) }, true)
         } else {
             let pre = fields.pre.as_deref().and_then(Pretokenizer::named);
@@ -110,25 +57,15 @@ impl Vocabulary {
                 return Err(EngineError::UnsupportedModel(format!("the pre-tokenizer {name:?} is not known")));
             }
             let pre = pre.unwrap_or_else(Pretokenizer::fallback)?;
-            let pairs = BytePairs::new(&fields.tokens, &fields.merges, &bytes, pre.whole_words)?;
+            let pairs = BytePairs::new(&fields.tokens, &fields.merges, &tokens, pre.whole_words)?;
             let adds_bos = pre.adds_bos;
             (Cutter::Bytes(pre, pairs), adds_bos)
         };
         let count = fields.tokens.len();
         let known = |id: &u32| (*id as usize) < count;
-        let mut ends: Vec<u32> = fields.ends.iter().copied().filter(known).collect();
-        ends.extend(
-            (0u32..)
-                .zip(fields.tokens.iter().zip(&kinds))
-                .filter_map(|(id, (token, kind))| (*kind == Kind::Control && TURN_ENDS.contains(&&**token)).then_some(id)),
-        );
-        ends.sort_unstable();
-        ends.dedup();
         Ok(Self {
-            special: special(&fields.tokens, &kinds)?,
-            bytes,
-            kinds,
-            ends,
+            special,
+            tokens: Arc::new(tokens),
             bos: fields.bos.filter(known),
             adds_bos: fields.add_bos.unwrap_or(adds_bos),
             close: fields.eos.filter(|id| known(id) && fields.add_eos == Some(true)),
@@ -138,7 +75,7 @@ impl Vocabulary {
 
     /// Entries.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.tokens.len()
     }
 
     /// Refuses a vocabulary that differs in any token, with the first difference.
@@ -146,37 +83,25 @@ impl Vocabulary {
         if self.len() != other.len() {
             return Err(format!("it has {} tokens instead of {}", other.len(), self.len()));
         }
-        let differs = |at: &usize| self.bytes.get(*at) != other.bytes.get(*at) || self.kinds[*at] != other.kinds[*at];
-        match (0..self.len()).find(differs) {
+        let (own, others) = (self.tokens(), other.tokens());
+        let differs = |id: &u32| own.bytes(*id) != others.bytes(*id) || own.kind(*id) != others.kind(*id);
+        match (0u32..).take(self.len()).find(differs) {
             None => Ok(()),
-            Some(at) => {
-                let [wanted, found] = [self, other].map(|all| String::from_utf8_lossy(all.bytes.get(at)).into_owned());
-                Err(format!("its token {at} is {found:?} instead of {wanted:?}, or of another kind"))
+            Some(id) => {
+                let [wanted, found] = [own, others].map(|all| String::from_utf8_lossy(all.bytes(id)).into_owned());
+                Err(format!("its token {id} is {found:?} instead of {wanted:?}, or of another kind"))
             }
         }
     }
 
-    /// The bytes of a token; none for ids beyond the vocabulary. For a control token, the bytes of its name.
-    pub(crate) fn bytes(&self, id: u32) -> &[u8] {
-        self.bytes.get(id as usize)
+    /// Its tokens.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
-    /// The bytes of a token as an answer shows them: none for control tokens.
-    pub(crate) fn shown(&self, id: u32) -> &[u8] {
-        match self.kinds.get(id as usize) {
-            Some(Kind::Normal | Kind::UserDefined | Kind::Byte) => self.bytes(id),
-            _ => &[],
-        }
-    }
-
-    /// What a token is.
-    pub(crate) fn kind(&self, id: u32) -> Option<Kind> {
-        self.kinds.get(id as usize).copied()
-    }
-
-    /// The tokens that end an answer, ascending.
-    pub(crate) fn ends(&self) -> &[u32] {
-        &self.ends
+    /// The same, to keep.
+    pub(crate) fn shared(&self) -> Arc<Tokens> {
+        Arc::clone(&self.tokens)
     }
 
     /// The tokens that open and close a text that is embedded.
@@ -201,11 +126,7 @@ impl Vocabulary {
 
     /// The text of `ids`, special tokens by their names: what [`Self::ids`] reads back as the same ids.
     pub(crate) fn text(&self, ids: &[u32]) -> String {
-        let mut bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes(*id)).copied().collect();
-        if matches!(self.cutter, Cutter::Pieces { space_prefix: true, .. }) && bytes.first() == Some(&b' ') {
-            bytes.remove(0);
-        }
-        String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        self.tokens.text(ids, matches!(self.cutter, Cutter::Pieces { space_prefix: true, .. }))
     }
 
     /// Text without special tokens.
@@ -236,45 +157,6 @@ fn special(tokens: &[Cow<'_, str>], kinds: &[Kind]) -> Result<Option<(AhoCorasic
         .build(names)
         .map_err(|error| EngineError::UnsupportedModel(format!("its special tokens cannot be searched for: {error}")))?;
     Ok(Some((finder, ids)))
-}
-
-/// Adds the bytes that a token stands for.
-fn write_bytes(token: &str, kind: Kind, sentencepiece: bool, letters: &[Option<u8>], bytes: &mut Vec<u8>) {
-    let start = bytes.len();
-    match kind {
-        Kind::Control | Kind::UserDefined => bytes.extend_from_slice(token.as_bytes()),
-        Kind::Byte => match byte(token) {
-            Some(byte) => bytes.push(byte),
-            None => bytes.extend_from_slice(token.as_bytes()),
-        },
-        _ if sentencepiece => bytes.extend_from_slice(token.replace(SPACE_MARK, " ").as_bytes()),
-        _ => {
-            for letter in token.chars() {
-                let Some(byte) = letters.get(letter as usize).copied().flatten() else {
-                    // A token that is not spelt in the alphabet stands for itself.
-                    bytes.truncate(start);
-                    return bytes.extend_from_slice(token.as_bytes());
-                };
-                bytes.push(byte);
-            }
-        }
-    }
-}
-
-/// The byte that each letter of GPT-2's alphabet stands for, by the letter's number.
-fn letter_bytes() -> Vec<Option<u8>> {
-    let mut bytes = vec![None; 0x200];
-    for (letter, byte) in byte_letters().into_iter().zip(0..=255u8) {
-        if let Some(place) = bytes.get_mut(letter as usize) {
-            *place = Some(byte);
-        }
-    }
-    bytes
-}
-
-/// The byte that a token like `<0x0A>` stands for.
-fn byte(token: &str) -> Option<u8> {
-    u8::from_str_radix(token.strip_prefix("<0x")?.strip_suffix('>')?, 16).ok()
 }
 
 #[cfg(test)]

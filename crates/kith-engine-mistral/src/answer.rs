@@ -1,121 +1,36 @@
-//! One answer while it is written: what the model has read, the random sequence, the grammar, and the reader's end of the channel.
+//! An answer of this engine: one that is being written, and what mistral.rs has to be told and to tell of its prompt.
 
-use crate::{grammar::Grammar, sight::Seen, vocabulary::Vocabulary};
-use kith_engine::{
-    EngineError, Finish, Generated, Sampling, Step, Timings, Token, TopToken, Usage, random::SplitMix64, sampling,
-    utf8::Utf8Joiner,
+use crate::sight::Seen;
+use kith_decoding::{Beginning, Follows, StepSender, Tokens};
+use kith_engine::{EngineError, Finish};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
 };
-use std::{sync::Arc, time::Instant};
-use tokio::sync::mpsc;
-
-/// What the reader gets. The channel holds a whole answer (its bound is the answer's most tokens, plus the end), so writing to it
-/// never waits: a slow reader delays nobody.
-pub(crate) type StepSender = mpsc::Sender<Result<Step, EngineError>>;
 
 /// An answer that is being written.
 pub(crate) struct Answer {
-    /// The prompt and the tokens so far.
-    context: Vec<u32>,
-    prompt: usize,
-    room: u32,
+    answer: kith_decoding::Answer,
+    /// The most tokens of prompt and answer.
     window: u32,
     /// The text with its images, until mistral.rs has them.
     seen: Option<Seen>,
     /// Whether mistral.rs made the tokens, and has not told them yet.
     untold: bool,
-    sampling: Sampling,
-    random: SplitMix64,
-    logprobs: Option<usize>,
-    ignore_eos: bool,
-    grammar: Option<Grammar>,
-    vocabulary: Arc<Vocabulary>,
-    joiner: Utf8Joiner,
-    steps: StepSender,
-    cached: u32,
-    started: Option<Instant>,
-    first: Option<Instant>,
-    last: Option<Instant>,
     #[cfg(test)]
     pub(crate) fault_after: Option<usize>,
 }
 
-/// What an answer is begun with.
-pub(crate) struct Beginning {
-    pub(crate) prompt: Vec<u32>,
-    /// The most tokens of the answer; at least one.
-    pub(crate) room: u32,
-    /// The most tokens of prompt and answer.
-    pub(crate) window: u32,
-    /// The text with its images, of which `prompt` are the tokens.
-    pub(crate) seen: Option<Seen>,
-    pub(crate) sampling: Sampling,
-    pub(crate) seed: u64,
-    pub(crate) logprobs: Option<u8>,
-    pub(crate) ignore_eos: bool,
-    pub(crate) grammar: Option<Grammar>,
-}
-
-/// What follows from one step.
-pub(crate) enum Next {
-    /// This token, and another one after it.
-    Token(u32),
-    /// The answer has ended.
-    End(Finish),
-    /// Nobody reads it any more.
-    Dropped,
-}
-
 impl Answer {
-    pub(crate) fn new(beginning: Beginning, vocabulary: Arc<Vocabulary>, steps: StepSender) -> Self {
+    /// `window` is the most tokens of prompt and answer, `seen` the text with its images that the tokens of the prompt stand for.
+    pub(crate) fn new(beginning: Beginning, window: u32, seen: Option<Seen>, tokens: Arc<Tokens>, steps: StepSender) -> Self {
         Self {
-            prompt: beginning.prompt.len(),
-            context: beginning.prompt,
-            room: beginning.room,
-            window: beginning.window,
-            untold: beginning.seen.is_some(),
-            seen: beginning.seen,
-            sampling: beginning.sampling,
-            random: SplitMix64::new(beginning.seed),
-            logprobs: beginning.logprobs.map(usize::from),
-            ignore_eos: beginning.ignore_eos,
-            grammar: beginning.grammar,
-            vocabulary,
-            joiner: Utf8Joiner::default(),
-            steps,
-            cached: 0,
-            started: None,
-            first: None,
-            last: None,
+            answer: kith_decoding::Answer::new(beginning, tokens, steps),
+            window,
+            untold: seen.is_some(),
+            seen,
             #[cfg(test)]
             fault_after: None,
-        }
-    }
-
-    /// The prompt and the tokens so far.
-    pub(crate) fn context(&self) -> &[u32] {
-        &self.context
-    }
-
-    /// The most tokens that prompt and answer can come to.
-    pub(crate) fn most_tokens(&self) -> u64 {
-        self.prompt as u64 + u64::from(self.room)
-    }
-
-    /// Whether some of it is written.
-    pub(crate) fn is_under_way(&self) -> bool {
-        self.written() > 0
-    }
-
-    /// Whether nobody reads it any more.
-    pub(crate) fn is_dropped(&self) -> bool {
-        self.steps.is_closed()
-    }
-
-    /// Notes that work on it begins now. The first time, `cached` tokens of the prompt come from the prefix cache.
-    pub(crate) fn begin(&mut self, cached: u32) {
-        if self.started.is_none() {
-            self.started = Some(Instant::now());
-            self.cached = cached;
         }
     }
 
@@ -126,105 +41,40 @@ impl Answer {
 
     /// Takes note, at the first token, of what mistral.rs has made of a prompt with images: the truth about its length.
     pub(crate) fn understand(&mut self, context: &[u32]) -> Result<(), EngineError> {
-        if !std::mem::take(&mut self.untold) || self.context == context {
+        if !std::mem::take(&mut self.untold) || self.answer.context() == context {
             return Ok(());
         }
-        self.context = context.to_vec();
-        self.prompt = context.len();
-        let length = count(self.prompt);
-        if length >= self.window {
-            return Err(EngineError::ContextExceeded { prompt: length, window: self.window });
-        }
-        self.room = self.room.min(self.window - length);
-        Ok(())
+        self.answer.has_read(context, self.window)
     }
 
     /// Chooses the next token from the logits and tells the reader. `never` is not chosen (unless it ends answers).
-    pub(crate) fn step(&mut self, mut logits: Vec<f32>, never: u32) -> Result<Next, EngineError> {
+    pub(crate) fn step(&mut self, mut logits: Vec<f32>, never: u32) -> Result<Follows, EngineError> {
         #[cfg(test)]
-        assert!(self.fault_after != Some(self.written()), "a fault put in by a test");
-        if self.is_dropped() {
-            return Ok(Next::Dropped);
-        }
-        // Models pad their output layer: what is no token must not be chosen.
-        logits.truncate(self.vocabulary.len());
-        sampling::penalise(&mut logits, &self.sampling, &self.context, &self.context[self.prompt..]);
-        let norm = self.logprobs.map(|count| (sampling::log_sum_exp(&logits), count));
-        let top = norm.map_or_else(Vec::new, |(norm, count)| {
-            sampling::top(&logits, count).into_iter().map(|id| self.report(id, logits[id as usize] - norm)).collect()
-        });
-        let ends = self.vocabulary.ends();
-        let ignored = if self.ignore_eos { ends } else { &[] };
-        let never = Some(never).filter(|id| !ends.contains(id));
-        for id in ignored.iter().chain(&never) {
-            if let Some(logit) = logits.get_mut(*id as usize) {
-                *logit = f32::NEG_INFINITY;
-            }
-        }
-        if let Some(grammar) = &mut self.grammar {
-            grammar.mask(&mut logits)?;
-        }
-        let Some(id) = sampling::choose(&logits, &self.sampling, || self.random.next_unit()) else {
-            // Only an end was left to say.
-            return if self.grammar.is_some() { Ok(Next::End(Finish::Stop)) } else { Err(nothing_left()) };
-        };
-        if self.vocabulary.ends().binary_search(&id).is_ok() {
-            return Ok(Next::End(Finish::Stop));
-        }
-        let complete = self.grammar.as_mut().map_or(Ok(false), |grammar| grammar.advance(id))?;
-        let logprob = norm.map(|(norm, _)| self.report(id, logits[id as usize] - norm));
-        self.context.push(id);
-        let now = Instant::now();
-        self.first.get_or_insert(now);
-        self.last = Some(now);
-        let text = self.joiner.push(self.vocabulary.shown(id));
-        self.tell(Ok(Step::Token(Token { id, text, logprob, top })));
-        Ok(if complete {
-            Next::End(Finish::Stop)
-        } else if self.written() >= self.room as usize {
-            Next::End(Finish::Length)
-        } else {
-            Next::Token(id)
-        })
+        assert!(self.fault_after != Some(self.answer.written()), "a fault put in by a test");
+        self.answer.step(&mut logits, Some(never))
     }
 
     /// Tells the reader that it has ended.
     pub(crate) fn finish(self, finish: Finish) {
-        let between = |from: Option<Instant>, to: Option<Instant>| from.zip(to).map(|(from, to)| to - from).unwrap_or_default();
-        let done = Generated {
-            finish,
-            usage: Usage { prompt: count(self.prompt), cached: self.cached, completion: count(self.written()) },
-            timings: Timings {
-                prefill: between(self.started, self.first.or_else(|| Some(Instant::now()))),
-                decode: between(self.first, self.last),
-            },
-        };
-        self.tell(Ok(Step::Done(done)));
+        self.answer.finish(finish);
     }
 
     /// Tells the reader that it has failed.
     pub(crate) fn fail(self, error: EngineError) {
-        self.tell(Err(error));
-    }
-
-    fn written(&self) -> usize {
-        self.context.len() - self.prompt
-    }
-
-    fn report(&self, id: u32, logprob: f32) -> TopToken {
-        TopToken { id, logprob, bytes: self.vocabulary.bytes(id).to_vec() }
-    }
-
-    fn tell(&self, step: Result<Step, EngineError>) {
-        // Never full (see `StepSender`); closed when the reader has gone, which the next step notices.
-        let _ = self.steps.try_send(step);
+        self.answer.fail(error);
     }
 }
 
-fn count(tokens: usize) -> u32 {
-    u32::try_from(tokens).unwrap_or(u32::MAX)
+impl Deref for Answer {
+    type Target = kith_decoding::Answer;
+
+    fn deref(&self) -> &Self::Target {
+        &self.answer
+    }
 }
 
-fn nothing_left() -> EngineError {
-    EngineError::Failed("the model forbids every token".into())
+impl DerefMut for Answer {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.answer
+    }
 }

@@ -1,7 +1,8 @@
 //! Where mistral.rs asks for the next token: a logits processor that decides by itself and leaves one certain token.
 
-use crate::answer::{Answer, Next};
+use crate::answer::Answer;
 use candle_core::{Device, Tensor};
+use kith_decoding::Follows;
 use kith_engine::{EngineError, Finish};
 use mistralrs_core::CustomLogitsProcessor;
 use std::{
@@ -117,14 +118,14 @@ impl Chooser {
         let now = Instant::now();
         let deadline = *state.deadline.get_or_insert_with(|| now + self.limits.turn.max(2 * (now - state.began)));
         state.end = Some(match understood.and_then(|()| answer.step(logits, self.stop)) {
-            Ok(Next::Token(id)) => {
+            Ok(Follows::Token(id)) => {
                 if !self.limits.contended.load(Ordering::Relaxed) || now < deadline {
                     return id;
                 }
                 TurnEnd::GaveWay
             }
-            Ok(Next::End(finish)) => TurnEnd::Finished(finish),
-            Ok(Next::Dropped) => TurnEnd::Dropped,
+            Ok(Follows::End(finish)) => TurnEnd::Finished(finish),
+            Ok(Follows::Dropped) => TurnEnd::Dropped,
             Err(error) => TurnEnd::Failed(error),
         });
         self.stop

@@ -4,7 +4,6 @@ use crate::{
     answer::Answer,
     executor::{self, Executor},
     folder::Folder,
-    grammar::Grammars,
     header::{CACHE_STEP, Header},
     heap,
     model::{MistralModel, Reading},
@@ -15,6 +14,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use candle_core::Device;
+use kith_decoding::Grammars;
 use kith_engine::{Engine, EngineError, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -200,7 +200,7 @@ fn live(
     // Answers of models that see are written one after the other.
     let parallel = if reading.sight.is_some() { 1 } else { spec.parallel.max(1) };
     let image_mark = reading.sight.map(|sight| sight.mark());
-    let vocabulary = u32::try_from(reading.vocabulary.len()).unwrap_or(u32::MAX);
+    let vocabulary = u32::try_from(reading.vocabulary.tokens().len()).unwrap_or(u32::MAX);
     shared.set_reading(Some(Arc::new(reading)));
     let model = MistralModel {
         info: LoadedInfo { engine: "mistral.rs", context: footprint.window, parallel, vocabulary, image_mark },
@@ -242,7 +242,7 @@ fn assemble(spec: &ModelSpec) -> Result<(Executor, Footprint, Reading), EngineEr
     };
     vocabulary.add_ends(&tokens.ends);
     executor.choose_stop(&vocabulary, &tokens.environment)?;
-    let grammars = Grammars::new(&tokens.environment, vocabulary.ends())?;
+    let grammars = Arc::new(Grammars::of_environment(&tokens.environment, vocabulary.tokens().ends())?);
     Ok((executor, footprint, Reading { vocabulary: Arc::new(vocabulary), grammars, sight }))
 }
 

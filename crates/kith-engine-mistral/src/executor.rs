@@ -147,7 +147,7 @@ impl Executor {
         let usable = |id: &u32| (*id as usize) < trie.vocab_size() && !trie.has_extensions(trie.token(*id));
         self.stop = vocabulary
             .oddities()
-            .chain(vocabulary.ends().iter().copied())
+            .chain(vocabulary.tokens().ends().iter().copied())
             .find(usable)
             .ok_or_else(|| EngineError::UnsupportedModel("the model has no token that could end an answer".into()))?;
         Ok(())

@@ -3,7 +3,7 @@
 //!
 //! mistral.rs reads the weights and runs the layers. Everything around a token is done here, because mistral.rs shares it between
 //! requests or gets it wrong (0.8.1):
-//! - Tokens are chosen in [`kith_engine::sampling`] with a random sequence of each request's own; mistral.rs has one generator per engine.
+//! - Tokens are chosen in [`kith_decoding::sampling`] with a random sequence of each request's own; mistral.rs has one generator per engine.
 //! - Grammars are applied before a token is drawn; mistral.rs draws first and draws again if the token is forbidden, which gives
 //!   another distribution as soon as a filter is on.
 //! - Text is cut into tokens with the pre-tokenizer the file names; mistral.rs uses one for all.
@@ -28,7 +28,6 @@ mod choose;
 mod engine;
 mod executor;
 mod folder;
-mod grammar;
 mod header;
 mod heap;
 mod model;

@@ -1,29 +1,22 @@
 //! A model in memory, as the port sees it.
 
 use crate::{
-    answer::{Answer, Beginning},
+    answer::Answer,
     engine::{Entropy, Footprint},
-    grammar::{Grammar, Grammars},
     sight::{Seen, Sight},
     turns::Shared,
     vocabulary::Vocabulary,
 };
 use async_trait::async_trait;
-use futures::stream;
-use kith_engine::{
-    Constraint, EngineError, Finish, GenerateRequest, Generated, Input, Loaded, LoadedInfo, Memory, Step, Timings, TokenStream,
-    Usage,
-};
+use kith_decoding::{Beginning, Grammars, nothing, room, until_the_end};
+use kith_engine::{EngineError, GenerateRequest, Input, Loaded, LoadedInfo, Memory, TokenStream};
 use std::sync::{Arc, atomic::Ordering};
 use tokio::sync::mpsc;
-
-/// The stack of a thread that compiles a grammar, in bytes; it is only mapped as far as it is used.
-const GRAMMAR_STACK: usize = 256 << 20;
 
 /// What can be read off a model without its weights, shared with blocking tasks.
 pub(crate) struct Reading {
     pub(crate) vocabulary: Arc<Vocabulary>,
-    pub(crate) grammars: Grammars,
+    pub(crate) grammars: Arc<Grammars>,
     pub(crate) sight: Option<Sight>,
 }
 
@@ -45,7 +38,7 @@ impl Reading {
                 (tokens, None)
             }
         };
-        known(&tokens, &self.vocabulary)?;
+        self.vocabulary.tokens().must_know(&tokens)?;
         Ok((tokens, seen))
     }
 }
@@ -71,25 +64,6 @@ impl MistralModel {
         tokio::task::spawn_blocking(move || work(&reading))
             .await
             .map_err(|error| EngineError::Failed(format!("preparing the request: {error}")))?
-    }
-}
-
-impl MistralModel {
-    /// Compiles a grammar on a thread with a stack of its own: the compiler recurses as deep as the grammar nests.
-    async fn compile(&self, constraint: Constraint) -> Result<Option<Grammar>, EngineError> {
-        let reading = self.shared.reading()?;
-        let (sender, compiled) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new()
-            .name("kith-grammar".into())
-            .stack_size(GRAMMAR_STACK)
-            .spawn(move || {
-                // Nobody waits any more if the client has gone.
-                let _ = sender.send(reading.grammars.begin(&constraint));
-            })
-            .map_err(|error| EngineError::Failed(format!("no thread for the grammar: {error}")))?;
-        compiled
-            .await
-            .map_err(|_| EngineError::Invalid { field: "constraint", message: "the grammar cannot be compiled".into() })?
     }
 }
 
@@ -131,7 +105,7 @@ impl Loaded for MistralModel {
 
     async fn detokenize(&self, tokens: &[u32]) -> Result<String, EngineError> {
         let vocabulary = &self.shared.reading()?.vocabulary;
-        known(tokens, vocabulary)?;
+        vocabulary.tokens().must_know(tokens)?;
         Ok(vocabulary.text(tokens))
     }
 
@@ -143,28 +117,18 @@ impl Loaded for MistralModel {
         request.without_adapter()?;
         let GenerateRequest { input, sampling, max_tokens, logprobs, constraint, ignore_eos, .. } = request;
         let (prompt, seen) = self.apart(move |reading| reading.take_in(input)).await?;
-        let grammar = match constraint {
-            Constraint::None => None,
-            constraint => self.compile(constraint).await?,
-        };
-        let length = u32::try_from(prompt.len()).unwrap_or(u32::MAX);
-        if length == 0 {
-            return Err(EngineError::Invalid { field: "input", message: "the prompt is empty".into() });
-        }
+        let reading = self.shared.reading()?;
+        let grammar = reading.grammars.compile(constraint).await?;
         let window = self.info.context;
-        if length >= window {
-            return Err(EngineError::ContextExceeded { prompt: length, window });
-        }
-        let room = (window - length).min(max_tokens.unwrap_or(u32::MAX));
+        let room = room(prompt.len(), window, max_tokens)?;
         if room == 0 {
-            let usage = Usage { prompt: length, ..Usage::default() };
-            let done = Generated { finish: Finish::Length, usage, timings: Timings::default() };
-            return Ok(Box::pin(stream::iter([Ok(Step::Done(done))])));
+            return Ok(nothing(prompt.len()));
         }
         let seed = sampling.seed.unwrap_or_else(|| (self.entropy)());
         let (steps, reader) = mpsc::channel(room as usize + 1);
-        let beginning = Beginning { prompt, room, window, seen, sampling, seed, logprobs, ignore_eos, grammar };
-        let answer = Answer::new(beginning, Arc::clone(&self.shared.reading()?.vocabulary), steps);
+        let beginning = Beginning { prompt, room, sampling, seed, logprobs, ignore_eos, grammar };
+        let answer = Answer::new(beginning, window, seen, reading.vocabulary.shared(), steps);
+        drop(reading);
         #[cfg(test)]
         let answer = {
             let mut answer = answer;
@@ -177,7 +141,9 @@ impl Loaded for MistralModel {
             () = self.shared.unload.cancelled() => return Err(EngineError::Unloaded),
             sent = self.answers.send(answer) => sent.map_err(|_| gone(&self.shared))?,
         }
-        Ok(read(reader, Arc::clone(&self.shared)))
+        let shared = Arc::clone(&self.shared);
+        let lost = async move { shared.gone().unwrap_or_else(crate::executor::died) };
+        Ok(until_the_end(reader, self.shared.unload.clone(), lost))
     }
 
     async fn unload(&self) {
@@ -189,31 +155,6 @@ impl Loaded for MistralModel {
 impl Drop for MistralModel {
     fn drop(&mut self) {
         self.shared.unload.cancel();
-    }
-}
-
-/// The steps up to the end. The end is never missing, and unloading shows at once, not after the step of the model that is running.
-fn read(reader: mpsc::Receiver<Result<Step, EngineError>>, shared: Arc<Shared>) -> TokenStream {
-    Box::pin(stream::unfold(Some((reader, shared)), |state| async move {
-        let (mut reader, shared) = state?;
-        let step = tokio::select! {
-            biased;
-            step = reader.recv() => step,
-            () = shared.unload.cancelled() => Some(Err(EngineError::Unloaded)),
-        };
-        let step = step.unwrap_or_else(|| Err(shared.gone().unwrap_or_else(crate::executor::died)));
-        let more = matches!(step, Ok(Step::Token(_)));
-        Some((step, more.then_some((reader, shared))))
-    }))
-}
-
-fn known(tokens: &[u32], vocabulary: &Vocabulary) -> Result<(), EngineError> {
-    match tokens.iter().find(|id| **id as usize >= vocabulary.len()) {
-        None => Ok(()),
-        Some(id) => {
-            let message = format!("token {id} is none of the model's {} tokens", vocabulary.len());
-            Err(EngineError::Invalid { field: "input", message })
-        }
     }
 }
 

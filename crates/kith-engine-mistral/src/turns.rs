@@ -147,7 +147,7 @@ impl Turns {
     /// Whether the answer that is being written should give way: others wait, and all can continue from the prefix cache. Each that is
     /// under way leaves an entry at its end, the present one two.
     fn may_give_way(&self) -> bool {
-        let under_way = self.ready.iter().filter(|answer| answer.is_under_way()).map(Answer::most_tokens);
+        let under_way = self.ready.iter().filter(|answer| answer.is_under_way()).map(|answer| answer.most_tokens());
         self.lanes == 1
             && self.executor.keeps_prefixes()
             && !self.ready.is_empty()
@@ -157,7 +157,7 @@ impl Turns {
     /// The next answer to write. One that is under way goes before those that need the prefix cache emptied.
     fn next(&mut self) -> Option<Answer> {
         let first = self.ready.front()?;
-        let first = if self.needs_empty_cache(first) { self.ready.iter().position(Answer::is_under_way) } else { None };
+        let first = if self.needs_empty_cache(first) { self.ready.iter().position(|answer| answer.is_under_way()) } else { None };
         self.ready.remove(first.unwrap_or(0))
     }
 
@@ -188,7 +188,7 @@ impl Turns {
                     continue;
                 }
             };
-            answer.begin(cached);
+            answer.begin(cached as usize);
             self.longest = answer.most_tokens();
             let prompt = answer.take_seen().map_or_else(|| Given::Tokens(answer.context().to_vec()), Given::Seen);
             let limits = Limits { contended: Arc::clone(&self.contended), turn: TURN };

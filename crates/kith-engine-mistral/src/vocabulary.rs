@@ -1,12 +1,13 @@
-//! The tokens of a model: their bytes, what kind they are, which of them end an answer, and how text is cut into them.
+//! The vocabulary of a model: its tokens, and how text is cut into them.
 
 mod json;
 
 pub(crate) use json::JsonTokenizer;
 
 use crate::{header::TokenizerFields, pretokenizer::Pretokenizer};
+use kith_decoding::{Kind, SPACE_MARK, Spelling, Tokens};
 use kith_engine::EngineError;
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 use tokenizers::{
     AddedToken, Tokenizer,
     models::bpe::{BPE, Vocab},
@@ -20,44 +21,9 @@ use tokenizers::{
     tokenizer::normalizer::SplitDelimiterBehavior,
 };
 
-/// What SentencePiece writes for a space.
-const SPACE_MARK: &str = "\u{2581}";
-
-/// Tokens that end a turn in the templates in use, whatever the file says of them. They count only where they are control tokens.
-const TURN_ENDS: &[&str] = &[
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end|>",
-    "<|endoftext|>",
-    "<|end_of_text|>",
-    "<|eom_id|>",
-    "<end_of_turn>",
-    "<end_of_utterance>",
-    "<|EOT|>",
-    "<EOT>",
-    "</s>",
-];
-
-/// What a token is (`tokenizer.ggml.token_type`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// Text.
-    Normal,
-    /// Text that is never cut: shown, but read only whole.
-    UserDefined,
-    /// Steers the model; not shown.
-    Control,
-    /// One byte.
-    Byte,
-    /// Never written by the model on purpose.
-    Unused,
-}
-
 /// The vocabulary of one model.
 pub(crate) struct Vocabulary {
-    bytes: Vec<Box<[u8]>>,
-    kinds: Vec<Kind>,
-    ends: Vec<u32>,
+    tokens: Arc<Tokens>,
     bos: Option<u32>,
     adds_bos: bool,
     space_prefix: bool,
@@ -75,7 +41,7 @@ impl Vocabulary {
             "llama" => true,
             other => return Err(EngineError::UnsupportedModel(format!("the tokenizer {other:?} is not known"))),
         };
-        let kinds: Vec<Kind> = (0..fields.tokens.len()).map(|at| kind(fields, at)).collect();
+        let kinds: Vec<Kind> = (0..fields.tokens.len()).map(|at| Kind::numbered(fields.kinds.get(at).copied())).collect();
         let pre = match fields.pre.as_deref().map(|name| (name, Pretokenizer::named(name))) {
             Some((_, Some(pre))) => pre,
             Some((name, None)) if !sentencepiece => {
@@ -84,9 +50,6 @@ impl Vocabulary {
             }
             _ => Pretokenizer::FALLBACK,
         };
-        let letters = byte_letters();
-        let bytes = fields.tokens.iter().zip(&kinds);
-        let bytes = bytes.map(|(token, kind)| token_bytes(token, *kind, sentencepiece, &letters).into_boxed_slice()).collect();
         let space_prefix = sentencepiece && fields.add_space_prefix.unwrap_or(true);
         let mut tokenizer =
             if sentencepiece { sentencepiece_tokenizer(fields, &kinds, space_prefix) } else { byte_pair_tokenizer(fields, pre) }
@@ -100,61 +63,35 @@ impl Vocabulary {
             .collect();
         tokenizer.add_special_tokens(&special);
         let count = fields.tokens.len();
-        let known = |id: &u32| (*id as usize) < count;
-        let mut ends: Vec<u32> = fields.ends.iter().copied().filter(known).collect();
-        ends.extend(
-            (0u32..)
-                .zip(fields.tokens.iter().zip(&kinds))
-                .filter_map(|(id, (token, kind))| (*kind == Kind::Control && TURN_ENDS.contains(&token.as_str())).then_some(id)),
-        );
-        ends.sort_unstable();
-        ends.dedup();
-        let bos = fields.bos.filter(known);
+        let spelling = if sentencepiece { Spelling::Marked } else { Spelling::Letters };
         Ok(Self {
-            bytes,
-            kinds,
-            ends,
-            bos,
+            tokens: Arc::new(Tokens::new(&fields.tokens, kinds, spelling, fields.ends.iter().copied())),
+            bos: fields.bos.filter(|id| (*id as usize) < count),
             adds_bos: fields.add_bos.unwrap_or(sentencepiece || pre.adds_bos),
             space_prefix,
             tokenizer,
         })
     }
 
-    /// Entries.
-    pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+    /// Its tokens.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.tokens
     }
 
-    /// The bytes of a token; none for ids beyond the vocabulary. For a control token, the bytes of its name.
-    pub(crate) fn bytes(&self, id: u32) -> &[u8] {
-        self.bytes.get(id as usize).map_or(&[], |bytes| bytes)
+    /// The same, to keep.
+    pub(crate) fn shared(&self) -> Arc<Tokens> {
+        Arc::clone(&self.tokens)
     }
 
-    /// The bytes of a token as an answer shows them: none for control tokens.
-    pub(crate) fn shown(&self, id: u32) -> &[u8] {
-        match self.kinds.get(id as usize) {
-            Some(Kind::Normal | Kind::UserDefined | Kind::Byte) => self.bytes(id),
-            _ => &[],
-        }
-    }
-
-    /// The tokens that end an answer, ascending.
-    pub(crate) fn ends(&self) -> &[u32] {
-        &self.ends
-    }
-
-    /// Adds tokens that end an answer.
+    /// Adds tokens that end an answer, to what is taken from here from now on.
     pub(crate) fn add_ends(&mut self, ids: &[u32]) {
-        self.ends.extend(ids.iter().filter(|id| (**id as usize) < self.bytes.len()));
-        self.ends.sort_unstable();
-        self.ends.dedup();
+        Arc::make_mut(&mut self.tokens).add_ends(ids.iter().copied());
     }
 
     /// Tokens that hardly any prompt holds, those that suit best first: unused ones, then control tokens that end nothing.
     pub(crate) fn oddities(&self) -> impl Iterator<Item = u32> + '_ {
-        let of = |wanted: Kind| (0u32..).zip(&self.kinds).filter(move |(_, kind)| **kind == wanted).map(|(id, _)| id);
-        of(Kind::Unused).chain(of(Kind::Control)).filter(|id| !self.ends.contains(id) && self.bos != Some(*id))
+        let of = |wanted: Kind| (0u32..).take(self.tokens.len()).filter(move |id| self.tokens.kind(*id) == Some(wanted));
+        of(Kind::Unused).chain(of(Kind::Control)).filter(|id| !self.tokens.ends().contains(id) && self.bos != Some(*id))
     }
 
     /// The ids of `text`; special tokens written in it are read as such. `add_special` adds BOS where the model wants one.
@@ -167,57 +104,8 @@ impl Vocabulary {
 
     /// The text of `ids`, special tokens by their names: what [`Self::ids`] reads back as the same ids.
     pub(crate) fn text(&self, ids: &[u32]) -> String {
-        let mut bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes(*id)).copied().collect();
-        let prefixed = self.space_prefix && bytes.first() == Some(&b' ');
-        if prefixed {
-            bytes.remove(0);
-        }
-        String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        self.tokens.text(ids, self.space_prefix)
     }
-}
-
-fn kind(fields: &TokenizerFields, at: usize) -> Kind {
-    // gguf: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte.
-    match fields.kinds.get(at) {
-        Some(2 | 3) => Kind::Control,
-        Some(4) => Kind::UserDefined,
-        Some(5) => Kind::Unused,
-        Some(6) => Kind::Byte,
-        _ => Kind::Normal,
-    }
-}
-
-fn token_bytes(token: &str, kind: Kind, sentencepiece: bool, letters: &HashMap<char, u8>) -> Vec<u8> {
-    match kind {
-        Kind::Control | Kind::UserDefined => token.as_bytes().to_vec(),
-        Kind::Byte => token
-            .strip_prefix("<0x")
-            .and_then(|rest| u8::from_str_radix(rest.trim_end_matches('>'), 16).ok())
-            .map_or_else(|| token.as_bytes().to_vec(), |byte| vec![byte]),
-        _ if sentencepiece => token.replace(SPACE_MARK, " ").into_bytes(),
-        _ => token
-            .chars()
-            .map(|letter| letters.get(&letter).copied())
-            .collect::<Option<_>>()
-            .unwrap_or_else(|| token.as_bytes().to_vec()),
-    }
-}
-
-/// GPT-2's alphabet: printable bytes stand for themselves, the others for the characters from U+0100 on.
-fn byte_letters() -> HashMap<char, u8> {
-    let mut next = 0x100;
-    (0..=255u8)
-        .map(|byte| {
-            let printable = matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
-            let letter = if printable {
-                char::from(byte)
-            } else {
-                next += 1;
-                char::from_u32(next - 1).unwrap_or(char::REPLACEMENT_CHARACTER)
-            };
-            (letter, byte)
-        })
-        .collect()
 }
 
 fn byte_pair_tokenizer(fields: &TokenizerFields, pre: Pretokenizer) -> tokenizers::Result<Tokenizer> {

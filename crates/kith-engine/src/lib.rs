@@ -1,20 +1,15 @@
 //! The inference port: what an engine is asked and what it answers, and a scripted engine for tests.
 //!
 //! An engine turns tokens into tokens. Chat templates, stop sequences, tool calls and queues belong to kith-inference; which node
-//! answers belongs to kith-cluster. Neither is known here.
-//!
-//! What every engine does around a token the same way lies beside the port: [`sampling`], [`random`], [`utf8`], [`GenerateRequest::check`].
+//! answers belongs to kith-cluster. Neither is known here. What engines that have logits do the same way is kith-decoding's.
 
 mod adapter;
 mod embed;
 mod error;
 mod image;
 mod port;
-pub mod random;
 mod request;
-pub mod sampling;
 pub mod scripted;
-pub mod utf8;
 
 pub use adapter::{Adapter, AdapterMatrices, AdapterReading, AdapterSource};
 pub use embed::{EmbedInput, EmbedRequest, Embedded};

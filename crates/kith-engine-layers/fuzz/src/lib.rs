@@ -3,18 +3,11 @@
 #[path = "../../src/family.rs"]
 #[allow(dead_code)]
 mod family;
-#[path = "../../src/vocabulary/letters.rs"]
-mod letters;
 #[path = "../../src/made.rs"]
 #[allow(dead_code)]
 mod made;
 #[path = "../../../kith-networks/fuzz/src/plant.rs"]
 mod plant;
-
-/// What the tiny models need of the crate's vocabulary.
-mod vocabulary {
-    pub(crate) use crate::letters::byte_letters;
-}
 
 use kith_kernels::Format;
 use made::{Field, Made};

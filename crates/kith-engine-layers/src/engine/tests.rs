@@ -84,7 +84,7 @@ fn plainly(made: &Made, prompt: &[u32], length: usize) -> Vec<u32> {
         stage.step(Reads::Tokens(&reads), &mut nexts, &|| false).unwrap();
         let mut logits = stage.logits(&[reads.len() - 1]).unwrap().to_vec();
         logits[264] = f32::NEG_INFINITY;
-        let id = kith_engine::sampling::top(&logits, 1)[0];
+        let id = kith_decoding::sampling::top(&logits, 1)[0];
         written.push(id);
         reads = vec![id];
     }

@@ -2,11 +2,11 @@
 
 use super::*;
 use crate::{
-    answer::Beginning,
     made::{self, Made},
     stage::StageOptions,
     vocabulary::{TokenizerFields, Vocabulary},
 };
+use kith_decoding::Beginning;
 use kith_engine::{Sampling, Step};
 use kith_kernels::Format;
 
@@ -18,7 +18,7 @@ fn stage(made: &Made) -> Stage {
 fn written(draft: Option<&Made>, seed: Option<u64>) -> (Vec<u32>, usize) {
     let made = Made::new("llama", Format::Q8_0, 61);
     let stage_of_target = stage(&made);
-    let vocabulary = Arc::new(Vocabulary::new(&TokenizerFields::read(stage_of_target.file())).unwrap());
+    let vocabulary = Vocabulary::new(&TokenizerFields::read(stage_of_target.file())).unwrap();
     let drafter = draft.map(|draft| Drafter::new(stage(draft), vocabulary.len(), 8, true));
     let mut scheduler = Scheduler::new(stage_of_target, 8, 64, 4, Arc::default()).with_drafter(drafter);
     let mut draw = made::Draw(4);
@@ -30,10 +30,9 @@ fn written(draft: Option<&Made>, seed: Option<u64>) -> (Vec<u32>, usize) {
         seed: seed.unwrap_or_default(),
         logprobs: None,
         ignore_eos: true,
-        adapter: None,
         grammar: None,
     };
-    assert!(scheduler.take(Order::Write(Box::new(Answer::new(beginning, vocabulary, steps)))));
+    assert!(scheduler.take(Order::Write(Box::new(Answer::new(beginning, None, vocabulary.shared(), steps)))));
     let mut count = 0;
     let mut tokens = Vec::new();
     loop {

@@ -1,6 +1,6 @@
 //! Merging neighbours until nothing more fits: byte pairs by their rank, SentencePiece's pieces by their score.
 
-use super::{Kind, byte, names::Names};
+use kith_decoding::{Kind, Tokens, byte_letters, named_byte};
 use kith_engine::EngineError;
 use std::{
     borrow::Cow,
@@ -77,16 +77,16 @@ pub(super) struct BytePairs {
 }
 
 impl BytePairs {
-    /// From the tokens' names, the merges as written in the file, and the tokens' bytes.
+    /// From the tokens' names, the merges as written in the file, and the tokens.
     pub(super) fn new(
         tokens: &[Cow<'_, str>],
         merges: &[Cow<'_, str>],
-        bytes: &Names,
+        all: &Tokens,
         whole_words: bool,
     ) -> Result<Self, EngineError> {
         let refused = |what: String| EngineError::UnsupportedModel(what);
         let names: HashMap<&str, u32> = tokens.iter().map(|token| &**token).zip(0u32..).collect();
-        let letters = super::byte_letters();
+        let letters = byte_letters();
         let letters = letters.map(|letter| names.get(&*letter.encode_utf8(&mut [0; 4])).copied().unwrap_or(NO_TOKEN));
         let mut joined = String::new();
         let mut pairs = HashMap::with_capacity(merges.len());
@@ -99,7 +99,7 @@ impl BytePairs {
                 pairs.entry(both(*left, *right)).or_insert((rank, *id));
             }
         }
-        let whole = if whole_words { bytes.iter().map(Box::from).zip(0u32..).collect() } else { HashMap::new() };
+        let whole = if whole_words { all.each().map(Box::from).zip(0u32..).collect() } else { HashMap::new() };
         Ok(Self { bytes: Box::new(letters), pairs, whole })
     }
 
@@ -150,17 +150,17 @@ impl Ord for Score {
 }
 
 impl Pieces {
-    pub(super) fn new(tokens: &[Cow<'_, str>], kinds: &[Kind], scores: &[f32], unknown: Option<u32>) -> Self {
+    pub(super) fn new(tokens: &[Cow<'_, str>], all: &Tokens, scores: &[f32], unknown: Option<u32>) -> Self {
         let mut bytes = Box::new([None; 256]);
         let mut known = HashMap::with_capacity(tokens.len());
-        for (id, (token, kind)) in (0u32..).zip(tokens.iter().zip(kinds)) {
-            match kind {
-                Kind::Normal => {
+        for (id, token) in (0u32..).zip(tokens) {
+            match all.kind(id) {
+                Some(Kind::Normal) => {
                     let score = scores.get(id as usize).copied().unwrap_or_default();
                     known.entry(token.to_string()).or_insert((Reverse(Score(score)), id));
                 }
-                Kind::Byte => {
-                    if let Some(byte) = byte(token) {
+                Some(Kind::Byte) => {
+                    if let Some(byte) = named_byte(token) {
                         bytes[usize::from(byte)] = Some(id);
                     }
                 }

@@ -1,6 +1,7 @@
 //! What `vocabulary` promises, sentence by sentence.
 
 use super::*;
+use kith_decoding::byte_letters;
 use proptest::prelude::*;
 
 /// The 256 bytes, then two words, two control tokens and a user-defined one.
@@ -60,26 +61,6 @@ fn byte_pairs_are_merged_and_special_tokens_read_as_such() {
 }
 
 #[test]
-fn control_tokens_are_not_shown_but_user_defined_ones_are() {
-    let vocabulary = Vocabulary::new(&byte_pairs()).unwrap();
-    assert_eq!(vocabulary.shown(259), b"");
-    assert_eq!(vocabulary.shown(260), b"<tool>");
-    assert_eq!(vocabulary.shown(257), b" hi");
-    assert_eq!(vocabulary.shown(9999), b"");
-    assert_eq!(vocabulary.bytes(259), b"<|im_end|>");
-}
-
-#[test]
-fn a_token_that_is_not_spelt_in_the_alphabet_stands_for_itself() {
-    let mut fields = byte_pairs();
-    fields.tokens.push("Ġ漢".into());
-    fields.kinds.push(1);
-    let vocabulary = Vocabulary::new(&fields).unwrap();
-    assert_eq!(vocabulary.bytes(262), "Ġ漢".as_bytes());
-    assert_eq!(vocabulary.len(), 263);
-}
-
-#[test]
 fn bos_is_added_only_where_the_file_or_its_kind_says_so() {
     let with = |add_bos| Vocabulary::new(&TokenizerFields { add_bos, ..byte_pairs() }).unwrap().ids("hi", true);
     assert_eq!(with(Some(true)), [258, 256]);
@@ -109,8 +90,8 @@ fn sentencepiece_writes_unknown_characters_byte_by_byte() {
 #[test]
 fn the_tokens_that_end_an_answer_come_from_the_file_and_from_known_names() {
     let vocabulary = Vocabulary::new(&TokenizerFields { ends: vec![261, 70_000], ..byte_pairs() }).unwrap();
-    assert_eq!(vocabulary.ends(), [259, 261]);
-    assert_eq!(Vocabulary::new(&byte_pairs()).unwrap().ends(), [259]);
+    assert_eq!(vocabulary.tokens().ends(), [259, 261]);
+    assert_eq!(Vocabulary::new(&byte_pairs()).unwrap().tokens().ends(), [259]);
 }
 
 #[test]

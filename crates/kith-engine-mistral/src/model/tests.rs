@@ -3,7 +3,7 @@
 use super::*;
 use crate::MistralEngine;
 use futures::StreamExt;
-use kith_engine::{Constraint, ModelFormat, ModelSpec, Sampling};
+use kith_engine::{Constraint, ModelFormat, ModelSpec, Sampling, Step};
 use std::{path::PathBuf, time::Duration};
 
 fn request() -> GenerateRequest {

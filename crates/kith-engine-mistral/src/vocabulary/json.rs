@@ -1,9 +1,10 @@
 //! The vocabulary of a folder: its `tokenizer.json`, and what the files beside it say of special tokens.
 
-use super::{Kind, TURN_ENDS, Vocabulary, byte_letters, token_bytes};
+use super::Vocabulary;
+use kith_decoding::{Kind, Spelling, Tokens};
 use kith_engine::EngineError;
 use serde_json::Value;
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashMap, sync::Arc};
 use tokenizers::Tokenizer;
 
 /// The most entries of a vocabulary.
@@ -102,28 +103,17 @@ impl Vocabulary {
                 None => Kind::Normal,
             })
             .collect();
-        let letters = byte_letters();
-        let bytes: Vec<Box<[u8]>> = tokens
-            .iter()
-            .zip(&kinds)
-            .map(|(token, kind)| token_bytes(token, *kind, !byte_level, &letters).into_boxed_slice())
-            .collect();
-        let mut ends: HashSet<u32> = HashSet::new();
-        for end in &files.ends {
-            match end {
-                End::Id(id) => ends.extend(((*id as usize) < count).then_some(*id)),
-                End::Text(text) => ends.extend(ids.get(text)),
-            }
-        }
-        let control = |id: &&u32| kinds[**id as usize] == Kind::Control;
-        ends.extend(TURN_ENDS.iter().filter_map(|text| ids.get(*text).filter(control)));
-        let mut ends: Vec<u32> = ends.into_iter().collect();
-        ends.sort_unstable();
+        let ends = files.ends.iter().filter_map(|end| match end {
+            End::Id(id) => Some(*id),
+            End::Text(text) => ids.get(text).copied(),
+        });
+        let spelling = if byte_level { Spelling::Letters } else { Spelling::Marked };
+        let tokens = Arc::new(Tokens::new(&tokens, kinds, spelling, ends));
         let bos = files.bos.as_ref().and_then(|bos| ids.get(bos).copied());
-        let mut vocabulary = Self { bytes, kinds, ends, bos, adds_bos: files.adds_bos, space_prefix: false, tokenizer };
+        let mut vocabulary = Self { tokens, bos, adds_bos: files.adds_bos, space_prefix: false, tokenizer };
         // Some put a space before a text that begins with a word.
         vocabulary.space_prefix =
-            vocabulary.ids("a", false)?.first().is_some_and(|id| vocabulary.bytes(*id).first() == Some(&b' '));
+            vocabulary.ids("a", false)?.first().is_some_and(|id| vocabulary.tokens.bytes(*id).first() == Some(&b' '));
         Ok(vocabulary)
     }
 
@@ -135,7 +125,7 @@ impl Vocabulary {
     /// The text with the opening token before it, where the model wants one.
     pub(crate) fn opened(&self, text: String) -> String {
         match self.bos.filter(|_| self.adds_bos) {
-            Some(bos) => format!("{}{text}", String::from_utf8_lossy(self.bytes(bos))),
+            Some(bos) => format!("{}{text}", String::from_utf8_lossy(self.tokens.bytes(bos))),
             None => text,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Logits that are not numbers count as minus infinity, so a token that the model or a grammar forbids is never taken.
 
-use crate::Sampling;
+use kith_engine::Sampling;
 use std::cmp::Ordering;
 
 /// Changes the logits by what was said before: repetition over the last tokens of `context` (prompt and answer), frequency and

@@ -1,7 +1,7 @@
 //! Byte strings by number, one after another in one place: fifty thousand of their own would take several times the memory.
 
 /// Byte strings that are only ever added to.
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     bytes: Vec<u8>,
     /// Where each ends; the next begins there.

@@ -1,7 +1,7 @@
 //! The letters that stand for bytes in vocabularies of byte pairs.
 
 /// GPT-2's alphabet, a letter for every byte: printable bytes stand for themselves, the others for the characters from U+0100 on.
-pub(crate) fn byte_letters() -> [char; 256] {
+pub fn byte_letters() -> [char; 256] {
     let mut next = 0x100;
     std::array::from_fn(|byte| {
         let byte = byte as u8;
