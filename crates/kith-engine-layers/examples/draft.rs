@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "what an example is for")]
 
 use futures::StreamExt;
-use kith_engine::{Constraint, Engine, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step};
+use kith_engine::{Constraint, Engine, GenerateRequest, Input, Loaded, ModelSpec, Sampling, Step};
 use kith_engine_layers::LayersEngine;
 use std::{path::PathBuf, sync::Arc};
 
@@ -26,17 +26,8 @@ fn main() -> Result<(), Failure> {
     tokio::runtime::Runtime::new()?.block_on(async {
         let engine = LayersEngine::new().with_threads(threads);
         let load = async |draft: Option<PathBuf>| -> Result<Arc<dyn Loaded>, Failure> {
-            let spec = ModelSpec {
-                name: "measured".into(),
-                path: path.clone(),
-                format: ModelFormat::Gguf,
-                architecture: "llama".into(),
-                size_bytes: std::fs::metadata(&path)?.len(),
-                context: Some(2048),
-                parallel: 1,
-                in_situ: InSitu::Auto,
-                draft,
-            };
+            let file = ModelSpec::gguf("measured", &path, "llama", std::fs::metadata(&path)?.len());
+            let spec = ModelSpec { context: Some(2048), draft, ..file };
             Ok(engine.load(spec).await?)
         };
         let (plain, drafted) = (load(None).await?, load(Some(draft)).await?);

@@ -5,13 +5,12 @@
 #![allow(clippy::print_stdout, reason = "what an example is for")]
 
 use futures::{StreamExt, future::try_join_all};
-use kith_engine::{Constraint, Engine, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step};
+use kith_engine::{Constraint, Engine, GenerateRequest, Input, Loaded, ModelSpec, Sampling, Step};
 use kith_engine_layers::LayersEngine;
 use serde_json::json;
 use std::{
     error::Error,
     fs,
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -32,7 +31,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (threads, tokens, repetitions): (usize, u32, usize) = (threads.parse()?, tokens.parse()?, repetitions.parse()?);
     let questions = fs::read_to_string(questions)?;
     let questions: Vec<&str> = questions.lines().collect();
-    let model = LayersEngine::new().with_threads(threads).load(spec(Path::new(path))?).await?;
+    let file = ModelSpec::gguf("measured", path, "llama", fs::metadata(path)?.len());
+    let spec = ModelSpec { context: Some(CONTEXT), parallel: u32::try_from(AT_ONCE)?, ..file };
+    let model = LayersEngine::new().with_threads(threads).load(spec).await?;
     let model = model.as_ref();
 
     let (mut one, mut many) = (Vec::new(), Vec::new());
@@ -64,20 +65,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("{}", json!({"figure": "prefix", "shared": SHARED, "first_ms": first, "second_ms": second, "gain": first / second}));
     model.unload().await;
     Ok(())
-}
-
-fn spec(path: &Path) -> Result<ModelSpec, Box<dyn Error>> {
-    Ok(ModelSpec {
-        name: "measured".into(),
-        size_bytes: fs::metadata(path)?.len(),
-        path: path.to_owned(),
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        context: Some(CONTEXT),
-        parallel: u32::try_from(AT_ONCE)?,
-        in_situ: InSitu::Auto,
-        draft: None,
-    })
 }
 
 /// A request for so many tokens, drawn so that no answer goes round in circles, where guessing ahead would help one more than many.

@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "what an example is for")]
 
 use futures::StreamExt;
-use kith_engine::{Constraint, Engine, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step};
+use kith_engine::{Constraint, Engine, GenerateRequest, Input, Loaded, ModelSpec, Sampling, Step};
 use kith_engine_layers::LayersEngine;
 use serde_json::{Map, Value, json};
 use std::{
@@ -29,8 +29,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         _ => return Err("start MODEL PANELS THREADS [PROMPT ANSWER]".into()),
     };
     let (path, panels) = (PathBuf::from(path), PathBuf::from(panels));
+    let spec = ModelSpec { context: Some(CONTEXT), ..ModelSpec::gguf("measured", &path, "llama", fs::metadata(&path)?.len()) };
     let begun = Instant::now();
-    let model = LayersEngine::new().with_threads(threads).with_panels(panels.clone(), |_| true).load(spec(&path)?).await?;
+    let model = LayersEngine::new().with_threads(threads).with_panels(panels.clone(), |_| true).load(spec).await?;
     let milliseconds = begun.elapsed().as_secs_f64() * 1000.0;
     let mut told = Map::new();
     told.insert("load_ms".into(), json!(milliseconds));
@@ -44,20 +45,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{}", Value::Object(told));
     Ok(())
-}
-
-fn spec(path: &Path) -> Result<ModelSpec, Box<dyn Error>> {
-    Ok(ModelSpec {
-        name: "measured".into(),
-        size_bytes: fs::metadata(path)?.len(),
-        path: path.to_owned(),
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        context: Some(CONTEXT),
-        parallel: 1,
-        in_situ: InSitu::Auto,
-        draft: None,
-    })
 }
 
 /// Reads and writes so many tokens; what they say does not matter.

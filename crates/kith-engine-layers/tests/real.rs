@@ -5,8 +5,8 @@
 
 use futures::{StreamExt, future::join_all};
 use kith_engine::{
-    Constraint, EmbedInput, EmbedRequest, Engine, Finish, GenerateRequest, Generated, InSitu, Input, Loaded, ModelFormat,
-    ModelSpec, Sampling, Step, Token,
+    Constraint, EmbedInput, EmbedRequest, Engine, Finish, GenerateRequest, Generated, Input, Loaded, ModelSpec, Sampling, Step,
+    Token,
 };
 use kith_engine_layers::{LayersEngine, Next, Reads, Stage, StageOptions, Track, Window};
 use std::{path::PathBuf, sync::Arc};
@@ -24,17 +24,8 @@ fn path() -> Option<PathBuf> {
 }
 
 fn spec(path: PathBuf) -> ModelSpec {
-    ModelSpec {
-        name: "smollm2:135m".into(),
-        size_bytes: std::fs::metadata(&path).unwrap().len(),
-        path,
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        context: Some(2048),
-        parallel: 4,
-        in_situ: InSitu::Auto,
-        draft: None,
-    }
+    let size_bytes = std::fs::metadata(&path).unwrap().len();
+    ModelSpec { context: Some(2048), parallel: 4, ..ModelSpec::gguf("smollm2:135m", path, "llama", size_bytes) }
 }
 
 async fn load() -> Option<Arc<dyn Loaded>> {

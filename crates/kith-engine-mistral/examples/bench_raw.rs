@@ -3,7 +3,7 @@
 //! `bench_raw MODEL.gguf [REPETITIONS]` prints a line of JSON per repetition. Run with `RAYON_NUM_THREADS=2` to use two threads.
 
 use futures::StreamExt;
-use kith_engine::{Constraint, Engine, EngineError, GenerateRequest, Generated, Input, ModelFormat, ModelSpec, Sampling, Step};
+use kith_engine::{Constraint, Engine, EngineError, GenerateRequest, Generated, Input, ModelSpec, Sampling, Step};
 use kith_engine_mistral::MistralEngine;
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
@@ -29,17 +29,9 @@ async fn run() -> Result<(), String> {
         None => 5u32,
     };
     let size_bytes = std::fs::metadata(&path).map_err(|error| format!("{}: {error}", path.display()))?.len();
-    let spec = ModelSpec {
-        name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
-        path,
-        format: ModelFormat::Gguf,
-        architecture: std::env::var("KITH_BENCH_ARCHITECTURE").unwrap_or_else(|_| "llama".into()),
-        size_bytes,
-        context: Some(1024),
-        parallel: 1,
-        in_situ: kith_engine::InSitu::Auto,
-        draft: None,
-    };
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let architecture = std::env::var("KITH_BENCH_ARCHITECTURE").unwrap_or_else(|_| "llama".into());
+    let spec = ModelSpec { context: Some(1024), ..ModelSpec::gguf(name, path, architecture, size_bytes) };
     let model = MistralEngine::new().load(spec).await.map_err(|error| error.to_string())?;
     let vocabulary = model.info().vocabulary.max(2);
     for repetition in 0..repetitions {

@@ -52,6 +52,23 @@ pub struct ModelSpec {
     pub draft: Option<PathBuf>,
 }
 
+impl ModelSpec {
+    /// A GGUF file as it lies there: with the model's own window, for one answer at a time, without a draft.
+    pub fn gguf(name: impl Into<String>, path: impl Into<PathBuf>, architecture: impl Into<String>, size_bytes: u64) -> Self {
+        Self {
+            name: name.into(),
+            path: path.into(),
+            format: ModelFormat::Gguf,
+            architecture: architecture.into(),
+            size_bytes,
+            context: None,
+            parallel: 1,
+            in_situ: InSitu::default(),
+            draft: None,
+        }
+    }
+}
+
 /// Memory that a loaded model holds, in bytes, as measured or, where the engine cannot measure, as it reserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Memory {

@@ -337,20 +337,10 @@ impl Loaded for ScriptedModel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Constraint, ModelFormat, Sampling};
+    use crate::{Constraint, Sampling};
 
     fn spec() -> ModelSpec {
-        ModelSpec {
-            name: "test:latest".into(),
-            path: "nowhere".into(),
-            format: ModelFormat::Gguf,
-            architecture: "llama".into(),
-            size_bytes: 7,
-            context: None,
-            parallel: 4,
-            in_situ: crate::InSitu::Auto,
-            draft: None,
-        }
+        ModelSpec { parallel: 4, ..ModelSpec::gguf("test:latest", "nowhere", "llama", 7) }
     }
 
     fn asking(text: &str) -> GenerateRequest {

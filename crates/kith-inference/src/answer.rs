@@ -4,6 +4,8 @@ mod adapted;
 mod elsewhere;
 mod embed;
 mod lay_out;
+#[cfg(test)]
+mod made;
 
 use adapted::Seat;
 pub use embed::{Embed, Embeddings, MAX_EMBED_BYTES, MAX_EMBED_INPUTS};

@@ -2,9 +2,9 @@
 
 use crate::{InferenceError, Message};
 use async_trait::async_trait;
-use kith_engine::{Adapter, ModelFormat, ModelSpec};
+use kith_engine::{Adapter, ModelSpec};
 use serde_json::{Map, Value};
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 /// A model in the library, as far as answering prompts goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,22 +36,12 @@ pub struct ModelCard {
 }
 
 impl ModelCard {
-    /// The card of a model that answers elsewhere: its name, and nothing an engine could load.
-    pub(crate) fn elsewhere(name: &str) -> Self {
+    /// A model of which nothing is known but its file: called as that is, without a window, a template or options of its own.
+    pub(crate) fn plain(spec: ModelSpec) -> Self {
         Self {
-            name: name.to_owned(),
+            name: spec.name.clone(),
             version: String::new(),
-            spec: ModelSpec {
-                name: name.to_owned(),
-                path: PathBuf::new(),
-                format: ModelFormat::Gguf,
-                architecture: String::new(),
-                size_bytes: 0,
-                context: None,
-                parallel: 1,
-                in_situ: kith_engine::InSitu::Auto,
-                draft: None,
-            },
+            spec,
             context_length: 0,
             template: None,
             bos: None,
@@ -62,6 +52,11 @@ impl ModelCard {
             vision: false,
             messages: Vec::new(),
         }
+    }
+
+    /// The card of a model that answers elsewhere: its name, and nothing an engine could load.
+    pub(crate) fn elsewhere(name: &str) -> Self {
+        Self::plain(ModelSpec::gguf(name, "", "", 0))
     }
 }
 

@@ -8,7 +8,7 @@ mod gguf;
 mod plain;
 
 use futures::StreamExt;
-use kith_engine::{Constraint, Engine, Finish, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step};
+use kith_engine::{Constraint, Engine, Finish, GenerateRequest, Input, Loaded, ModelSpec, Sampling, Step};
 use kith_engine_layers::{LayersEngine, Next, Reads, Stage, StageOptions, Track};
 use plain::{Plain, Sequence};
 use serde_json::{Value, json};
@@ -32,7 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let (path, folder, threads, tokens) = (Path::new(path), Path::new(folder), threads.parse()?, tokens.parse()?);
     let plain = Plain::open(path, threads)?;
-    let model = LayersEngine::new().with_threads(threads).load(spec(path)?).await?;
+    let spec = ModelSpec { context: Some(CONTEXT), ..ModelSpec::gguf("measured", path, "llama", fs::metadata(path)?.len()) };
+    let model = LayersEngine::new().with_threads(threads).load(spec).await?;
 
     let ids: Vec<u32> = fs::read(folder.join("ids.u32"))?.as_chunks::<4>().0.iter().copied().map(u32::from_le_bytes).collect();
     let own = model.tokenize(fs::read_to_string(text)?.trim(), true).await?;
@@ -45,20 +46,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let answers: Vec<Value> = serde_json::from_slice(&fs::read(folder.join("answers.json"))?)?;
     println!("{}", compared(&plain, model.as_ref(), &answers, tokens).await?);
     Ok(())
-}
-
-fn spec(path: &Path) -> Result<ModelSpec, Box<dyn Error>> {
-    Ok(ModelSpec {
-        name: "measured".into(),
-        size_bytes: fs::metadata(path)?.len(),
-        path: path.to_owned(),
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        context: Some(CONTEXT),
-        parallel: 1,
-        in_situ: InSitu::Auto,
-        draft: None,
-    })
 }
 
 /// What it came to, or a sentence of why not.

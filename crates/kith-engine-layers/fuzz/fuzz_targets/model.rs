@@ -3,7 +3,7 @@
 #![no_main]
 
 use futures::StreamExt;
-use kith_engine::{Constraint, Engine, EngineError, GenerateRequest, InSitu, Input, ModelFormat, ModelSpec, Sampling};
+use kith_engine::{Constraint, Engine, EngineError, GenerateRequest, Input, ModelSpec, Sampling};
 use kith_engine_layers::{LayersEngine, Next, Reads, Stage, StageOptions, Track, Window};
 use kith_engine_layers_fuzz::{models, plant};
 use libfuzzer_sys::fuzz_target;
@@ -24,17 +24,7 @@ fn refused(error: &EngineError) {
 }
 
 async fn whole(path: &Path, size: usize) {
-    let spec = ModelSpec {
-        name: "tried".into(),
-        path: path.to_owned(),
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        size_bytes: size as u64,
-        context: Some(64),
-        parallel: 1,
-        in_situ: InSitu::Auto,
-        draft: None,
-    };
+    let spec = ModelSpec { context: Some(64), ..ModelSpec::gguf("tried", path, "llama", size as u64) };
     let engine = LayersEngine::new().with_threads(1).with_entropy(|| 1);
     engine.estimate(&spec);
     let model = match engine.load(spec).await {

@@ -6,9 +6,7 @@ use crate::{
     made::{self, Field, Made},
 };
 use futures::{StreamExt, future::join_all};
-use kith_engine::{
-    Constraint, Engine, Finish, GenerateRequest, Generated, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step,
-};
+use kith_engine::{Constraint, Engine, Finish, GenerateRequest, Generated, Input, Loaded, ModelSpec, Sampling, Step};
 use kith_kernels::Format;
 use std::{sync::Arc, time::Duration};
 
@@ -154,15 +152,9 @@ fn an_answer_whose_guesses_are_wrong_goes_without_and_is_tried_again_later() {
 async fn load(made: &Made, draft: Option<&Made>) -> Result<Arc<dyn Loaded>, EngineError> {
     let (file, draft) = (made.file(), draft.map(Made::file));
     let spec = ModelSpec {
-        name: "tiny".into(),
-        path: file.path().to_owned(),
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        size_bytes: 1,
-        context: None,
         parallel: 8,
-        in_situ: InSitu::Auto,
         draft: draft.as_ref().map(|draft| draft.path().to_owned()),
+        ..ModelSpec::gguf("tiny", file.path(), "llama", 1)
     };
     LayersEngine::new().with_threads(2).eager().load(spec).await
 }
@@ -266,17 +258,8 @@ async fn dropped_answers_stop_and_leave_no_memory_and_unloading_frees_the_draft_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_both_models_hold_stays_below_the_estimate() {
     let (file, draft) = (target().file(), Made::new("qwen3", Format::Q4_1, 52).file());
-    let spec = ModelSpec {
-        name: "tiny".into(),
-        path: file.path().to_owned(),
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        size_bytes: 1,
-        context: None,
-        parallel: 3,
-        in_situ: InSitu::Auto,
-        draft: Some(draft.path().to_owned()),
-    };
+    let spec =
+        ModelSpec { parallel: 3, draft: Some(draft.path().to_owned()), ..ModelSpec::gguf("tiny", file.path(), "llama", 1) };
     let engine = LayersEngine::new().with_threads(1).eager();
     let (estimate, single) = (engine.estimate(&spec), engine.estimate(&ModelSpec { draft: None, ..spec.clone() }));
     assert!(estimate.weights > single.weights && estimate.cache > single.cache);

@@ -6,25 +6,13 @@ use crate::{
     made::{self, Field, Made},
 };
 use futures::{StreamExt, future::join_all};
-use kith_engine::{
-    Constraint, EmbedRequest, Embedded, Engine, GenerateRequest, InSitu, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step,
-};
+use kith_engine::{Constraint, EmbedRequest, Embedded, Engine, GenerateRequest, Input, Loaded, ModelSpec, Sampling, Step};
 use kith_kernels::Format;
 use std::{sync::Arc, time::Duration};
 
 async fn load(made: &Made, context: Option<u32>) -> Arc<dyn Loaded> {
     let file = made.file();
-    let spec = ModelSpec {
-        name: "tiny".into(),
-        path: file.path().to_owned(),
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        size_bytes: 1,
-        context,
-        parallel: 4,
-        in_situ: InSitu::Auto,
-        draft: None,
-    };
+    let spec = ModelSpec { context, parallel: 4, ..ModelSpec::gguf("tiny", file.path(), "llama", 1) };
     let engine = LayersEngine::new().with_threads(2);
     assert!(engine.embeds(&spec) && engine.generates(&spec));
     engine.load(spec).await.unwrap()

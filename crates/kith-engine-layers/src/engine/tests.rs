@@ -13,17 +13,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 
 fn spec(file: &NamedTempFile, architecture: &str) -> ModelSpec {
-    ModelSpec {
-        name: "tiny".into(),
-        path: file.path().to_owned(),
-        format: ModelFormat::Gguf,
-        architecture: architecture.into(),
-        size_bytes: 1,
-        context: None,
-        parallel: 8,
-        in_situ: kith_engine::InSitu::Auto,
-        draft: None,
-    }
+    ModelSpec { parallel: 8, ..ModelSpec::gguf("tiny", file.path(), architecture, 1) }
 }
 
 async fn load(made: &Made) -> Arc<dyn Loaded> {

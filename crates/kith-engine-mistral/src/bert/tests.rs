@@ -98,18 +98,7 @@ impl Made {
 
 fn spec(path: PathBuf) -> ModelSpec {
     let size_bytes = std::fs::metadata(&path).map_or(1, |file| file.len());
-    let name = "encoder:latest".into();
-    ModelSpec {
-        name,
-        path,
-        format: ModelFormat::Gguf,
-        architecture: "bert".into(),
-        size_bytes,
-        context: None,
-        parallel: 2,
-        in_situ: kith_engine::InSitu::Auto,
-        draft: None,
-    }
+    ModelSpec { parallel: 2, ..ModelSpec::gguf("encoder:latest", path, "bert", size_bytes) }
 }
 
 async fn loaded(made: &Made) -> Result<Arc<dyn Loaded>, EngineError> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::MistralEngine;
 use futures::StreamExt;
-use kith_engine::{Constraint, ModelFormat, ModelSpec, Sampling, Step};
+use kith_engine::{Constraint, ModelSpec, Sampling, Step};
 use std::{path::PathBuf, time::Duration};
 
 fn request() -> GenerateRequest {
@@ -35,17 +35,7 @@ fn model_file() -> Option<PathBuf> {
 async fn a_panic_in_the_engine_fails_waiting_and_later_requests_and_the_model_can_be_loaded_again() {
     let Some(path) = model_file() else { return };
     let size_bytes = std::fs::metadata(&path).unwrap().len();
-    let spec = ModelSpec {
-        name: "test".into(),
-        path,
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        size_bytes,
-        context: Some(512),
-        parallel: 2,
-        in_situ: kith_engine::InSitu::Auto,
-        draft: None,
-    };
+    let spec = ModelSpec { context: Some(512), parallel: 2, ..ModelSpec::gguf("test", path, "llama", size_bytes) };
     let engine = MistralEngine::new();
     let model = engine.load_model(spec.clone()).await.unwrap();
     *model.fault_after.lock().unwrap() = Some(3);

@@ -1,9 +1,7 @@
 //! The model and the requests of these tests.
 
 use futures::StreamExt;
-use kith_engine::{
-    Constraint, Engine, EngineError, GenerateRequest, Generated, Input, Loaded, ModelFormat, ModelSpec, Sampling, Step, Token,
-};
+use kith_engine::{Constraint, Engine, EngineError, GenerateRequest, Generated, Input, Loaded, ModelSpec, Sampling, Step, Token};
 use kith_engine_mistral::MistralEngine;
 use std::{path::PathBuf, sync::Arc};
 use tokio::sync::OnceCell;
@@ -30,17 +28,7 @@ pub fn spec() -> Option<ModelSpec> {
         println!("skipped: no model at {}", path.display());
         return None;
     };
-    Some(ModelSpec {
-        name: "smollm2:135m".into(),
-        path,
-        format: ModelFormat::Gguf,
-        architecture: "llama".into(),
-        size_bytes: file.len(),
-        context: Some(1024),
-        parallel: 4,
-        in_situ: kith_engine::InSitu::Auto,
-        draft: None,
-    })
+    Some(ModelSpec { context: Some(1024), parallel: 4, ..ModelSpec::gguf("smollm2:135m", path, "llama", file.len()) })
 }
 
 /// A user's message in the model's template.

@@ -80,20 +80,10 @@ pub(super) async fn embed(model: &ScriptedModel, request: EmbedRequest) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Engine, ModelFormat, ModelSpec, scripted::ScriptedEngine};
+    use crate::{Engine, ModelSpec, scripted::ScriptedEngine};
 
     fn spec(architecture: &str) -> ModelSpec {
-        ModelSpec {
-            name: "test:latest".into(),
-            path: "nowhere".into(),
-            format: ModelFormat::Gguf,
-            architecture: architecture.into(),
-            size_bytes: 7,
-            context: None,
-            parallel: 4,
-            in_situ: crate::InSitu::Auto,
-            draft: None,
-        }
+        ModelSpec { parallel: 4, ..ModelSpec::gguf("test:latest", "nowhere", architecture, 7) }
     }
 
     fn asking(texts: &[&str], truncate: bool, dimensions: Option<u32>) -> EmbedRequest {

@@ -2,7 +2,7 @@
 
 use super::*;
 use async_trait::async_trait;
-use kith_engine::{EngineError, InSitu, Loaded, Memory, ModelFormat};
+use kith_engine::{EngineError, Loaded, Memory};
 
 /// An engine that reads one architecture, by name.
 struct Named(&'static str, &'static str);
@@ -27,17 +27,7 @@ impl Engine for Named {
 }
 
 fn spec(architecture: &str, size: u64) -> ModelSpec {
-    ModelSpec {
-        name: "m".into(),
-        path: "m.gguf".into(),
-        format: ModelFormat::Gguf,
-        architecture: architecture.into(),
-        size_bytes: size,
-        context: None,
-        parallel: 1,
-        in_situ: InSitu::Auto,
-        draft: None,
-    }
+    ModelSpec::gguf("m", "m.gguf", architecture, size)
 }
 
 fn names(engines: &Engines, spec: &ModelSpec, preferred: Option<&'static str>) -> Vec<&'static str> {

@@ -1,42 +1,15 @@
 //! Adapters on the scripted engine, with and without its taking them.
 
 use super::*;
-use crate::{Apart, Bounds, Catalogue, Generate, InferenceParts, Piece, Prompt};
+use crate::{Apart, Catalogue, Generate, Piece, Prompt, answer::made};
 use futures::StreamExt;
 use kith_engine::{
-    AdapterMatrices, AdapterReading, AdapterSource, Engine, EngineError, Loaded, Memory, ModelFormat, ModelSpec,
-    scripted::ScriptedEngine,
+    AdapterMatrices, AdapterReading, AdapterSource, Engine, EngineError, Loaded, Memory, ModelSpec, scripted::ScriptedEngine,
 };
-use kith_events::Events;
-use kith_types::{Clock, SystemClock};
-use serde_json::Map;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn card(name: &str) -> Arc<ModelCard> {
-    Arc::new(ModelCard {
-        name: name.into(),
-        version: name.into(),
-        spec: ModelSpec {
-            name: name.into(),
-            path: "nowhere".into(),
-            format: ModelFormat::Gguf,
-            architecture: "llama".into(),
-            size_bytes: 1,
-            context: None,
-            parallel: 4,
-            in_situ: kith_engine::InSitu::Auto,
-            draft: None,
-        },
-        context_length: 2048,
-        template: None,
-        bos: None,
-        eos: None,
-        add_bos: false,
-        system: None,
-        parameters: Map::new(),
-        vision: false,
-        messages: Vec::new(),
-    })
+    made::card(name, "llama")
 }
 
 /// Two matrices; none of the adapter `broken`.
@@ -116,16 +89,7 @@ fn echo() -> ScriptedEngine {
 }
 
 fn inference(engine: impl Engine, catalogue: &Everything) -> Arc<Inference> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Inference::new(InferenceParts {
-        engines: vec![Arc::new(engine)],
-        catalogue: Arc::new(catalogue.clone()),
-        bounds: Bounds { memory: 1 << 30, parallel: 2, context: 2048, keep_alive: KeepAlive::Forever, engine: None },
-        clock: Arc::clone(&clock),
-        events: Events::new(clock),
-        random: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
-        providers: None,
-    })
+    made::inference(vec![Arc::new(engine)], catalogue.clone(), made::bounds())
 }
 
 fn asking(model: &str, adapter: Option<&str>) -> Generate {

@@ -1,15 +1,14 @@
 //! Embedding on the scripted engine.
 
 use super::*;
-use crate::{Bounds, Catalogue, Generate, InferenceParts, Prompt};
+use crate::{
+    Catalogue, Generate, Prompt,
+    answer::made::{bounds, card, inference as inference_on},
+};
 use futures::StreamExt;
 use kith_engine::{
-    Engine, EngineError, GenerateRequest, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec, TokenStream,
-    scripted::ScriptedEngine,
+    Engine, EngineError, GenerateRequest, Loaded, LoadedInfo, Memory, ModelSpec, TokenStream, scripted::ScriptedEngine,
 };
-use kith_events::Events;
-use kith_types::{Clock, SystemClock};
-use serde_json::Map;
 use std::sync::atomic::Ordering;
 
 /// Knows a model for every architecture, by its name.
@@ -18,48 +17,12 @@ struct Anything;
 #[async_trait::async_trait]
 impl Catalogue for Anything {
     async fn find(&self, name: &str) -> Result<Arc<ModelCard>, InferenceError> {
-        Ok(Arc::new(ModelCard {
-            name: name.into(),
-            version: "1".into(),
-            spec: ModelSpec {
-                name: name.into(),
-                path: "nowhere".into(),
-                format: ModelFormat::Gguf,
-                architecture: name.into(),
-                size_bytes: 1,
-                context: None,
-                parallel: 1,
-                in_situ: kith_engine::InSitu::Auto,
-                draft: None,
-            },
-            context_length: 2048,
-            template: None,
-            bos: None,
-            eos: None,
-            add_bos: false,
-            system: None,
-            parameters: Map::new(),
-            vision: false,
-            messages: Vec::new(),
-        }))
+        Ok(card(name, name))
     }
 }
 
 fn inference(engine: &ScriptedEngine) -> Arc<Inference> {
-    inference_on(Arc::new(engine.clone()))
-}
-
-fn inference_on(engine: Arc<dyn Engine>) -> Arc<Inference> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    Inference::new(InferenceParts {
-        engines: vec![engine],
-        catalogue: Arc::new(Anything),
-        bounds: Bounds { memory: 1 << 30, parallel: 1, context: 2048, keep_alive: KeepAlive::Forever, engine: None },
-        clock: Arc::clone(&clock),
-        events: Events::new(clock),
-        random: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),
-        providers: None,
-    })
+    inference_on(vec![Arc::new(engine.clone())], Anything, bounds())
 }
 
 fn asking(model: &str, inputs: Vec<EmbedInput>) -> Embed {
@@ -177,7 +140,7 @@ impl Loaded for WritesAndEmbeds {
 #[tokio::test]
 async fn a_model_that_does_both_answers_and_embeds_without_being_loaded_twice() {
     let engine = ScriptedEngine::saying("yes");
-    let inference = inference_on(Arc::new(Both(engine.clone())));
+    let inference = inference_on(vec![Arc::new(Both(engine.clone()))], Anything, bounds());
     let answer = inference.generate(Generate::new("llama", Prompt::Raw("a".into()))).await.unwrap();
     let pieces = answer.pieces.collect::<Vec<_>>().await;
     assert!(pieces.iter().all(Result::is_ok) && pieces.len() > 1);
