@@ -17,7 +17,7 @@ use crate::{
     gguf::{Gguf, Tensor},
     panels::{Origin, Panels, Unsaved},
     shape::Shape,
-    weights::{Head, Layer, Loader, tensor},
+    weights::{Head, Layer, Loader, check, tensor},
 };
 use adapted::Adapting;
 use buffers::{Buffers, pairs, sized};
@@ -140,6 +140,7 @@ impl Stage {
         }
         let context = options.context.unwrap_or(shape.context).min(shape.context).max(1);
         let ropes = shape.ropes(file, context)?;
+        check(file, &shape, window.layers.clone(), window.head.then_some(vocabulary))?;
         let pool = Pool::new(options.threads);
         // Where the file cannot even be looked at there are no panels; mapping it will have failed before.
         let kept = options.panels.clone().and_then(|folder| Some((folder, Origin::of(path, &window).ok()?)));
@@ -147,7 +148,6 @@ impl Stage {
         let loader = Loader::new(file, &shape, &pool, panels);
         let layers = window.layers.clone().map(|number| loader.layer(number)).collect::<Result<_, _>>()?;
         let head = window.head.then(|| loader.head(vocabulary)).transpose()?;
-        loader.finish(window.layers.clone())?;
         let fresh = loader.fresh();
         let unsaved = kept.zip(fresh).map(|((folder, origin), matrices)| Unsaved { folder, origin, matrices });
         let page = CacheShape::new(shape.kv_heads, shape.head, Stored::Half);

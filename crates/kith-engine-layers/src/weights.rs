@@ -7,14 +7,14 @@ use crate::{
     shape::Shape,
 };
 use kith_engine::EngineError;
-use kith_kernels::{Format, Matrix, Pool};
+use kith_kernels::{BadMatrix, Format, Matrix, Pool};
 use std::{cell::RefCell, collections::HashSet, ops::Range};
 
 /// Queries, keys and values.
-pub(crate) struct Heads {
-    pub(crate) queries: Matrix,
-    pub(crate) keys: Matrix,
-    pub(crate) values: Matrix,
+pub(crate) struct Heads<M = Matrix> {
+    pub(crate) queries: M,
+    pub(crate) keys: M,
+    pub(crate) values: M,
     /// Of queries, keys and values.
     pub(crate) biases: Option<[Vec<f32>; 3]>,
     /// Over each head of queries and of keys.
@@ -22,68 +22,122 @@ pub(crate) struct Heads {
 }
 
 /// A feed-forward part: of a layer, or one expert of it.
-pub(crate) struct Inner {
-    pub(crate) gate: Matrix,
-    pub(crate) up: Matrix,
-    pub(crate) down: Matrix,
+pub(crate) struct Inner<M = Matrix> {
+    pub(crate) gate: M,
+    pub(crate) up: M,
+    pub(crate) down: M,
 }
 
 /// What works on a token after attention.
-pub(crate) enum Forward {
+pub(crate) enum Forward<M = Matrix> {
     /// One part for all tokens.
-    Dense(Inner),
+    Dense(Inner<M>),
     /// A router that chooses among experts.
-    Experts(Matrix, Vec<Inner>),
+    Experts(M, Vec<Inner<M>>),
 }
 
 /// One layer.
-pub(crate) struct Layer {
+pub(crate) struct Layer<M = Matrix> {
     pub(crate) attention_norm: Vec<f32>,
-    pub(crate) heads: Heads,
-    pub(crate) output: Matrix,
+    pub(crate) heads: Heads<M>,
+    pub(crate) output: M,
     pub(crate) output_bias: Option<Vec<f32>>,
     pub(crate) attention_post_norm: Option<Vec<f32>>,
     pub(crate) forward_norm: Vec<f32>,
-    pub(crate) forward: Forward,
+    pub(crate) forward: Forward<M>,
     pub(crate) forward_post_norm: Option<Vec<f32>>,
 }
 
 /// What turns hidden states into logits.
-pub(crate) struct Head {
+pub(crate) struct Head<M = Matrix> {
     pub(crate) norm: Vec<f32>,
-    pub(crate) output: Matrix,
+    pub(crate) output: M,
     /// Whether `output` is the embedding too.
     pub(crate) tied: bool,
 }
 
-/// Takes tensors out of a file, each once.
-pub(crate) struct Loader<'a> {
-    file: &'a Gguf,
-    shape: &'a Shape,
+/// What becomes of a matrix of the file.
+pub(crate) trait Becomes {
+    /// What it becomes.
+    type Matrix;
+
+    /// Makes that of `rows` rows of `depth` values in this format.
+    fn make(&self, format: Format, rows: usize, depth: usize, bytes: &[u8]) -> Result<Self::Matrix, BadMatrix>;
+}
+
+/// It is laid out for the kernels.
+pub(crate) struct LaidOut<'a> {
     pool: &'a Pool,
-    taken: RefCell<HashSet<String>>,
     /// Laid out before, in the order of loading.
     panels: Option<Panels>,
     /// All matrices so far, and whether one of them was laid out anew.
     made: RefCell<(Vec<Matrix>, bool)>,
 }
 
+impl Becomes for LaidOut<'_> {
+    type Matrix = Matrix;
+
+    fn make(&self, format: Format, rows: usize, depth: usize, bytes: &[u8]) -> Result<Matrix, BadMatrix> {
+        let mut made = self.made.borrow_mut();
+        let kept = self.panels.as_ref().and_then(|panels| panels.matrix(made.0.len(), format, rows, depth));
+        made.1 |= kept.is_none();
+        let matrix = kept.map_or_else(|| Matrix::repack(self.pool, format, rows, depth, bytes), Ok)?;
+        made.0.push(matrix.clone());
+        Ok(matrix)
+    }
+}
+
+/// Nothing: whether the kernels take it is all that is asked, and none of its bytes is read.
+struct Checked;
+
+impl Becomes for Checked {
+    type Matrix = ();
+
+    fn make(&self, format: Format, rows: usize, depth: usize, _bytes: &[u8]) -> Result<(), BadMatrix> {
+        Matrix::bytes_needed(format, rows, depth).map(|_| ())
+    }
+}
+
+/// Refuses a file in which these layers, or the head (of so many tokens) if there is one, lack a tensor, have one of another shape or format, or
+/// one that is not known. Takes milliseconds, where laying out the weights takes seconds.
+pub(crate) fn check(file: &Gguf, shape: &Shape, layers: Range<usize>, head: Option<usize>) -> Result<(), EngineError> {
+    let loader = Loader { file, shape, taken: RefCell::default(), becomes: Checked };
+    for number in layers.clone() {
+        loader.layer(number)?;
+    }
+    if let Some(vocabulary) = head {
+        loader.head(vocabulary)?;
+    }
+    loader.finish(layers)
+}
+
+/// Takes tensors out of a file, each once.
+pub(crate) struct Loader<'a, B: Becomes> {
+    file: &'a Gguf,
+    shape: &'a Shape,
+    taken: RefCell<HashSet<String>>,
+    becomes: B,
+}
+
 /// Tensors that are read elsewhere, or that change nothing.
 const ELSEWHERE: &[&str] = &["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"];
 
-impl<'a> Loader<'a> {
+impl<'a> Loader<'a, LaidOut<'a>> {
+    /// Lays out the weights of a file that [`check`] has not refused.
     pub(crate) fn new(file: &'a Gguf, shape: &'a Shape, pool: &'a Pool, panels: Option<Panels>) -> Self {
-        Self { file, shape, pool, taken: RefCell::default(), panels, made: RefCell::default() }
+        Self { file, shape, taken: RefCell::default(), becomes: LaidOut { pool, panels, made: RefCell::default() } }
     }
 
     /// All matrices in the order of loading, if one of them was laid out anew.
     pub(crate) fn fresh(&self) -> Option<Vec<Matrix>> {
-        let (matrices, fresh) = self.made.take();
+        let (matrices, fresh) = self.becomes.made.take();
         fresh.then_some(matrices)
     }
+}
 
+impl<'a, B: Becomes> Loader<'a, B> {
     /// A layer, by its number in the whole model.
-    pub(crate) fn layer(&self, number: usize) -> Result<Layer, EngineError> {
+    pub(crate) fn layer(&self, number: usize) -> Result<Layer<B::Matrix>, EngineError> {
         let name = |part: &str| format!("blk.{number}.{part}");
         let (family, width) = (self.shape.family, self.shape.width);
         let norm = |part: &str| self.vector(&name(part), width);
@@ -102,7 +156,7 @@ impl<'a> Loader<'a> {
     }
 
     /// What follows the last layer. Without a matrix of its own, the embedding serves.
-    pub(crate) fn head(&self, vocabulary: usize) -> Result<Head, EngineError> {
+    pub(crate) fn head(&self, vocabulary: usize) -> Result<Head<B::Matrix>, EngineError> {
         let own = self.file.tensors().contains_key("output.weight");
         let output = if own { "output.weight" } else { "token_embd.weight" };
         Ok(Head {
@@ -113,7 +167,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Refuses a file whose layers hold tensors that nobody asked for: whatever they do, its answers would be wrong without them.
-    pub(crate) fn finish(&self, layers: Range<usize>) -> Result<(), EngineError> {
+    fn finish(&self, layers: Range<usize>) -> Result<(), EngineError> {
         let taken = self.taken.borrow();
         let strange = self.file.tensors().keys().find(|name| {
             let layer = name.strip_prefix("blk.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
@@ -130,19 +184,21 @@ impl<'a> Loader<'a> {
             .map_or(Ok(()), |name| Err(refused(format!("the tensor {name:?} is not known in {} models", self.shape.family.name))))
     }
 
-    fn heads(&self, name: &dyn Fn(&str) -> String) -> Result<Heads, EngineError> {
+    fn heads(&self, name: &dyn Fn(&str) -> String) -> Result<Heads<B::Matrix>, EngineError> {
         let shape = self.shape;
-        let (width, queries, keys) = (shape.width, shape.heads * shape.head, shape.kv_heads * shape.head);
+        let width = shape.width;
+        let [of_queries, of_keys] = [shape.heads, shape.kv_heads].map(|heads| heads * shape.head);
         let [queries, keys, values] = if shape.family.fused {
             let fused = name("attn_qkv.weight");
-            let tensor = self.tensor(&fused, &[width, queries + 2 * keys])?;
+            let tensor = self.tensor(&fused, &[width, of_queries + 2 * of_keys])?;
             let part = |rows| self.part(&fused, tensor, rows);
-            [part(0..queries)?, part(queries..queries + keys)?, part(queries + keys..queries + 2 * keys)?]
+            let (first, second) = (of_queries, of_queries + of_keys);
+            [part(0..first)?, part(first..second)?, part(second..second + of_keys)?]
         } else {
             [
-                self.matrix(&name("attn_q.weight"), queries, width)?,
-                self.matrix(&name("attn_k.weight"), keys, width)?,
-                self.matrix(&name("attn_v.weight"), keys, width)?,
+                self.matrix(&name("attn_q.weight"), of_queries, width)?,
+                self.matrix(&name("attn_k.weight"), of_keys, width)?,
+                self.matrix(&name("attn_v.weight"), of_keys, width)?,
             ]
         };
         let biased = match shape.family.biases {
@@ -152,9 +208,9 @@ impl<'a> Loader<'a> {
         };
         let biases = biased.then(|| -> Result<_, EngineError> {
             Ok([
-                self.vector(&name("attn_q.bias"), queries.rows())?,
-                self.vector(&name("attn_k.bias"), keys.rows())?,
-                self.vector(&name("attn_v.bias"), keys.rows())?,
+                self.vector(&name("attn_q.bias"), of_queries)?,
+                self.vector(&name("attn_k.bias"), of_keys)?,
+                self.vector(&name("attn_v.bias"), of_keys)?,
             ])
         });
         let norms = (shape.family.head_norms == Given::Always).then(|| -> Result<_, EngineError> {
@@ -163,7 +219,7 @@ impl<'a> Loader<'a> {
         Ok(Heads { queries, keys, values, biases: biases.transpose()?, norms: norms.transpose()? })
     }
 
-    fn forward(&self, name: &dyn Fn(&str) -> String) -> Result<Forward, EngineError> {
+    fn forward(&self, name: &dyn Fn(&str) -> String) -> Result<Forward<B::Matrix>, EngineError> {
         let (width, inner) = (self.shape.width, self.shape.inner);
         let Some(experts) = self.shape.experts else {
             let down = self.matrix(&name("ffn_down.weight"), width, inner)?;
@@ -177,7 +233,7 @@ impl<'a> Loader<'a> {
             return Ok(Forward::Dense(Inner { gate, up, down }));
         };
         let router = self.matrix(&name("ffn_gate_inp.weight"), experts.count, width)?;
-        let all = |part: &str, rows: usize, depth: usize| -> Result<Vec<Matrix>, EngineError> {
+        let all = |part: &str, rows: usize, depth: usize| -> Result<Vec<B::Matrix>, EngineError> {
             let together = name(&format!("ffn_{part}_exps.weight"));
             if self.file.tensors().contains_key(&together) {
                 let tensor = self.tensor(&together, &[depth, rows, experts.count])?;
@@ -195,27 +251,21 @@ impl<'a> Loader<'a> {
     }
 
     /// A matrix of `rows` outputs by `depth` inputs.
-    fn matrix(&self, name: &str, rows: usize, depth: usize) -> Result<Matrix, EngineError> {
+    fn matrix(&self, name: &str, rows: usize, depth: usize) -> Result<B::Matrix, EngineError> {
         let tensor = self.tensor(name, &[depth, rows])?;
         self.part(name, tensor, 0..rows)
     }
 
     /// Some rows of a tensor as a matrix.
-    fn part(&self, name: &str, tensor: &Tensor, rows: Range<usize>) -> Result<Matrix, EngineError> {
+    fn part(&self, name: &str, tensor: &Tensor, rows: Range<usize>) -> Result<B::Matrix, EngineError> {
         let format = known(name, tensor)?;
         let bytes = self.file.rows(tensor, rows.clone()).ok_or_else(|| refused(format!("the tensor {name:?} is cut short")))?;
         let depth = tensor.shape[0];
         if !depth.is_multiple_of(kith_kernels::GROUP) && !format.is_float() {
             return Err(refused(format!("the tensor {name:?} has rows of {depth} values")));
         }
-        let mut made = self.made.borrow_mut();
-        let kept = self.panels.as_ref().and_then(|panels| panels.matrix(made.0.len(), format, rows.len(), depth));
-        made.1 |= kept.is_none();
-        let matrix = kept
-            .map_or_else(|| Matrix::repack(self.pool, format, rows.len(), depth, bytes), Ok)
-            .map_err(|error| refused(format!("the tensor {name:?} cannot be used: {error}")))?;
-        made.0.push(matrix.clone());
-        Ok(matrix)
+        let made = self.becomes.make(format, rows.len(), depth, bytes);
+        made.map_err(|error| refused(format!("the tensor {name:?} cannot be used: {error}")))
     }
 
     fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>, EngineError> {
@@ -275,3 +325,6 @@ pub(crate) fn bytes(file: &Gguf, shape: &Shape) -> Result<u64, EngineError> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;
