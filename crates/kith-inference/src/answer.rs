@@ -17,7 +17,7 @@ use crate::{
     demand::Demand,
     gate::Place,
     options::{self, Effective},
-    residency::{Bounds, Residency, Use},
+    residency::{Bounds, Residency, Use, Wanted},
     shape::Shaper,
     stats::{Counters, Stats, Tally},
     tools::{self, ToolParser},
@@ -125,10 +125,14 @@ impl Inference {
     }
 
     /// Unloads a model now; its running answers end with [`InferenceError::Unloaded`]. Says which one, and whether it was loaded. A model
-    /// with an adapter that is applied while it answers is the model itself.
+    /// with an adapter that is applied while it answers is let go of by that name: it stays in memory, and answers on, as long as it is kept under
+    /// another.
     pub async fn unload(&self, model: &str) -> Result<(Arc<ModelCard>, bool), InferenceError> {
         let chosen = self.at_home(model).await?;
-        let was = self.residency.unload(&chosen.held.name).await;
+        let was = match &chosen.adapter {
+            None => self.residency.unload(&chosen.held.name).await,
+            Some(_) => self.residency.let_go(&chosen.held.name, &chosen.card.name).await,
+        };
         Ok((chosen.card, was))
     }
 
@@ -213,13 +217,15 @@ impl Inference {
 
     /// How many tokens the prompt of this request has. Loads the model, which alone knows its tokens.
     pub async fn count(&self, request: &Generate) -> Result<u32, InferenceError> {
-        let card = self.at_home(&request.model).await?.held;
+        let chosen = self.at_home(&request.model).await?;
+        let (called, card) = (chosen.card.name.clone(), chosen.held);
         self.residency.must_generate(&card)?;
         if let Some(field) = first_image(&request.prompt) {
             self.residency.must_see(&card, &field)?;
         }
         tools::validate(&request.tools, &request.tool_choice)?;
-        let (used, _load) = self.residency.get(Arc::clone(&card), request.options.context, request.keep_alive).await?;
+        let (context, keep_alive) = (request.options.context, request.keep_alive);
+        let (used, _load) = self.residency.get(Wanted { card: Arc::clone(&card), called, context, keep_alive }).await?;
         Ok(lay_out(request, &used, &card, &*self.clock).await?.tokens)
     }
 

@@ -1,5 +1,9 @@
 //! Which models are in memory: loading on demand, leaving when idle or when another one needs the room.
 
+mod resident;
+
+pub(crate) use resident::{Resident, Use};
+
 use crate::{
     InferenceError, KeepAlive, ModelCard,
     engines::Engines,
@@ -15,7 +19,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -43,56 +47,8 @@ pub struct Bounds {
     pub engine: Option<&'static str>,
 }
 
-/// A model in memory.
-pub(crate) struct Resident {
-    pub card: Arc<ModelCard>,
-    pub model: Arc<dyn Loaded>,
-    pub template: Arc<ChatTemplate>,
-    active: AtomicUsize,
-    last_used: AtomicI64,
-    keep: Mutex<Lease>,
-    /// The engine that was to hold it, as it was set then; another one may, where that one refused.
-    preferred: Option<&'static str>,
-    changed: Arc<Notify>,
-    clock: Arc<dyn Clock>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lease {
-    keep_alive: KeepAlive,
-    /// `None` while it answers, or for ever.
-    expires: Option<Timestamp>,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// One use of a resident model; while it lives the model is not unloaded to make room or for idleness.
-pub(crate) struct Use(pub Arc<Resident>);
-
-impl Use {
-    fn new(resident: Arc<Resident>, keep_alive: KeepAlive) -> Self {
-        resident.active.fetch_add(1, Ordering::AcqRel);
-        *lock(&resident.keep) = Lease { keep_alive, expires: None };
-        Self(resident)
-    }
-}
-
-impl Drop for Use {
-    fn drop(&mut self) {
-        let resident = &self.0;
-        let now = resident.clock.now();
-        resident.last_used.store(now.ms(), Ordering::Release);
-        if resident.active.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let mut lease = lock(&resident.keep);
-            lease.expires = match lease.keep_alive {
-                KeepAlive::For(time) => Some(now.plus_ms(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))),
-                KeepAlive::Forever => None,
-            };
-        }
-        resident.changed.notify_waiters();
-    }
 }
 
 /// A model that is or was in memory, with the queue before it.
@@ -121,6 +77,25 @@ pub struct LoadedModel {
     pub waiting: usize,
     /// When it will leave unless it is used again; `None` is never, or not while it answers.
     pub expires: Option<Timestamp>,
+}
+
+/// What a model is wanted for.
+pub(crate) struct Wanted {
+    /// The model.
+    pub card: Arc<ModelCard>,
+    /// What it is called: its name, or that with an adapter.
+    pub called: String,
+    /// The window that is needed, in tokens.
+    pub context: Option<u32>,
+    /// How long it is to stay afterwards; `None` is the node's default.
+    pub keep_alive: Option<KeepAlive>,
+}
+
+impl Wanted {
+    /// A model by its own name, with the node's defaults.
+    pub fn plain(card: Arc<ModelCard>) -> Self {
+        Self { called: card.name.clone(), card, context: None, keep_alive: None }
+    }
 }
 
 /// All models in memory.
@@ -254,16 +229,12 @@ impl Residency {
     }
 
     /// The model in memory, loaded if need be; says how long loading took. Goes on loading if the caller gives up.
-    pub async fn get(
-        self: &Arc<Self>,
-        card: Arc<ModelCard>,
-        context: Option<u32>,
-        keep_alive: Option<KeepAlive>,
-    ) -> Result<(Use, Duration), InferenceError> {
+    pub async fn get(self: &Arc<Self>, wanted: Wanted) -> Result<(Use, Duration), InferenceError> {
         if self.stopping.is_cancelled() {
             return Err(InferenceError::Stopping);
         }
         let this = Arc::clone(self);
+        let Wanted { card, called, context, keep_alive } = wanted;
         let keep_alive = keep_alive.unwrap_or(self.bounds().keep_alive);
         let task = tokio::spawn(async move {
             let slot = this.slot(&card);
@@ -276,7 +247,7 @@ impl Residency {
                     && resident.preferred == this.bounds().engine
                     && resident.model.is_alive();
                 if fresh && resident.model.info().context >= wanted {
-                    return Ok((Use::new(Arc::clone(resident), keep_alive), Duration::ZERO));
+                    return Ok((Use::new(Arc::clone(resident), called, keep_alive), Duration::ZERO));
                 }
                 // Other weights under the same name, a larger window or another engine wanted, or an engine that died: load anew, once those who
                 // use it now have finished. Who comes meanwhile waits for the lock held here.
@@ -289,7 +260,7 @@ impl Residency {
             let resident = Arc::new(this.load(Arc::clone(&card), context).await?);
             *state = Some(Arc::clone(&resident));
             *lock(&slot.shown) = Some(Arc::clone(&resident));
-            let used = Use::new(resident, keep_alive);
+            let used = Use::new(resident, called, keep_alive);
             this.events.publish(
                 "model.loaded",
                 json!({"model": card.name, "engine": used.0.model.info().engine, "load_ms": u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)}),
@@ -305,15 +276,15 @@ impl Residency {
     /// Waits until nobody uses the model, for as long as a request is patient. A dead engine has no users worth waiting for.
     async fn until_idle(&self, resident: &Resident) -> Result<(), InferenceError> {
         let patience = Instant::now() + ROOM_PATIENCE;
-        while resident.model.is_alive() && resident.active.load(Ordering::Acquire) > 0 {
+        while resident.model.is_alive() && resident.active() > 0 {
             let changed = self.changed.notified();
-            if resident.active.load(Ordering::Acquire) == 0 {
+            if resident.active() == 0 {
                 break;
             }
             if tokio::time::timeout_at(patience.into(), changed).await.is_err() {
                 return Err(InferenceError::Overloaded {
                     model: resident.card.name.clone(),
-                    waiting: resident.active.load(Ordering::Acquire),
+                    waiting: resident.active(),
                     retry_after: ROOM_PATIENCE,
                 });
             }
@@ -376,17 +347,7 @@ impl Residency {
                 .await
                 .map_err(|error| InferenceError::Failed(error.to_string()))?,
         };
-        Ok(Resident {
-            model,
-            template: Arc::new(template),
-            active: AtomicUsize::new(0),
-            last_used: AtomicI64::new(self.clock.now().ms()),
-            preferred,
-            keep: Mutex::new(Lease { keep_alive: self.bounds().keep_alive, expires: None }),
-            changed: Arc::clone(&self.changed),
-            clock: Arc::clone(&self.clock),
-            card,
-        })
+        Ok(Resident::new(card, model, template, preferred, Arc::clone(&self.changed), Arc::clone(&self.clock)))
     }
 
     /// Frees the memory a model needs, and gives the right to load it. Others may load while this one waits for room.
@@ -406,8 +367,8 @@ impl Residency {
                     Candidate {
                         key: key.clone(),
                         bytes: memory.weights.saturating_add(memory.cache),
-                        last_used: resident.last_used.load(Ordering::Acquire),
-                        busy: resident.active.load(Ordering::Acquire) > 0,
+                        last_used: resident.last_used(),
+                        busy: resident.active() > 0,
                     }
                 })
                 .collect();
@@ -419,8 +380,7 @@ impl Residency {
                     let mut all_left = true;
                     for (key, slot, resident) in residents {
                         if keys.contains(&key) {
-                            all_left &=
-                                self.take_out(&slot, &resident, "memory", |r| r.active.load(Ordering::Acquire) == 0).await;
+                            all_left &= self.take_out(&slot, &resident, "memory", |r| r.active() == 0).await;
                         }
                     }
                     if all_left {
@@ -491,6 +451,20 @@ impl Residency {
         true
     }
 
+    /// Lets go of the model `held` by the name `called`, which is another one of it, with an adapter. It is unloaded only where no other name keeps
+    /// it: what answers to those is not the caller's. Tells whether it was kept by this name.
+    pub async fn let_go(&self, held: &str, called: &str) -> bool {
+        let Some(slot) = lock(&self.slots).get(&held.to_lowercase()).cloned() else { return false };
+        let mut state = slot.state.lock().await;
+        let Some(resident) = state.as_ref().map(Arc::clone) else { return false };
+        let was = resident.let_go(called);
+        if was && !resident.is_kept() {
+            *state = None;
+            self.dismiss(&slot, &resident, "asked").await;
+        }
+        was
+    }
+
     /// Unloads every model of this version.
     pub async fn unload_version(&self, version: &str) {
         for (key, _, resident) in self.residents() {
@@ -517,9 +491,9 @@ impl Residency {
                 engine: resident.model.info().engine,
                 context: resident.model.info().context,
                 memory: resident.model.memory(),
-                active: resident.active.load(Ordering::Acquire).saturating_sub(slot.gate.waiting()),
+                active: resident.active().saturating_sub(slot.gate.waiting()),
                 waiting: slot.gate.waiting(),
-                expires: lock(&resident.keep).expires,
+                expires: resident.expires(),
                 card: Arc::clone(&resident.card),
             })
             .collect();
@@ -552,10 +526,8 @@ impl Residency {
             let now = self.clock.now();
             let mut next: Option<Timestamp> = None;
             for (_, slot, resident) in self.residents() {
-                let Some(expires) = lock(&resident.keep).expires else { continue };
-                let overdue = |r: &Resident| {
-                    r.active.load(Ordering::Acquire) == 0 && lock(&r.keep).expires.is_some_and(|at| at <= self.clock.now())
-                };
+                let Some(expires) = resident.expires() else { continue };
+                let overdue = |r: &Resident| r.active() == 0 && r.expires().is_some_and(|at| at <= self.clock.now());
                 if expires > now {
                     next = Some(next.map_or(expires, |soonest| soonest.min(expires)));
                 } else if !self.take_out(&slot, &resident, "idle", overdue).await {

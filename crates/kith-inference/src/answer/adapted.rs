@@ -5,7 +5,7 @@ use super::Inference;
 use crate::{
     InferenceError, KeepAlive, ModelCard,
     gate::{Full, Gate, Waiting},
-    residency::Use,
+    residency::{Use, Wanted},
 };
 use kith_engine::Adapter;
 use std::{sync::Arc, time::Duration};
@@ -52,14 +52,16 @@ impl Inference {
         context: Option<u32>,
         keep_alive: Option<KeepAlive>,
     ) -> Result<(Use, Duration), InferenceError> {
-        let got = self.residency.get(Arc::clone(&chosen.held), context, keep_alive).await?;
+        let wanted =
+            |chosen: &Chosen| Wanted { card: Arc::clone(&chosen.held), called: chosen.card.name.clone(), context, keep_alive };
+        let got = self.residency.get(wanted(chosen)).await?;
         if chosen.adapter.is_none() || got.0.0.model.adapts() {
             return Ok(got);
         }
         // Another engine than was to be expected could read the file.
         drop(got);
         self.fold(chosen).await?;
-        self.residency.get(Arc::clone(&chosen.held), context, keep_alive).await
+        self.residency.get(wanted(chosen)).await
     }
 
     /// The model in memory, and a place in the queue before it, which is taken first.

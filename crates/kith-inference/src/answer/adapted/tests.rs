@@ -155,7 +155,7 @@ async fn a_model_that_turns_out_to_take_no_adapters_is_answered_by_the_copy() {
 }
 
 #[tokio::test]
-async fn loading_and_unloading_a_model_with_an_adapter_is_that_of_the_model() {
+async fn loading_a_model_with_an_adapter_loads_the_model() {
     let (engine, catalogue) = (echo().with_adapters(), Everything::default());
     let inference = inference(engine.clone(), &catalogue);
     assert_eq!(inference.load("m+one", None, None).await.unwrap().card.name, "m+one");
@@ -163,9 +163,47 @@ async fn loading_and_unloading_a_model_with_an_adapter_is_that_of_the_model() {
     assert_eq!(inference.find("m+one").await.unwrap().name, "m+one");
     assert!(inference.supports("m+one").await.unwrap());
     assert_eq!(inference.count(&asking("m+one", None)).await.unwrap(), 1);
-    let (card, was) = inference.unload("m+two").await.unwrap();
-    assert_eq!((card.name.as_str(), was), ("m+two", true));
     assert_eq!(catalogue.0.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_model_leaves_when_the_last_name_it_is_kept_under_is_unloaded_or_it_itself() {
+    let inference = inference(echo().with_adapters(), &Everything::default());
+    let unload = async |name: &str| {
+        let (card, was) = inference.unload(name).await.unwrap();
+        assert_eq!(card.name, name);
+        was
+    };
+    said(&inference, asking("m", Some("one"))).await;
+    said(&inference, asking("m", None)).await;
+    assert!(!unload("m+two").await, "nobody asked for it");
+    assert!(unload("m+one").await);
+    assert_eq!(loaded(&inference), ["m"], "others answer with it");
+    assert!(!unload("m+one").await, "it is gone already");
+    said(&inference, asking("m", Some("two"))).await;
+    assert!(unload("m").await, "by its own name with all its adapters");
+    assert_eq!(loaded(&inference), [] as [&str; 0]);
+    said(&inference, asking("m", Some("one"))).await;
+    assert!(unload("m+one").await);
+    assert_eq!(loaded(&inference), [] as [&str; 0], "nobody else kept it");
+}
+
+#[tokio::test]
+async fn a_model_stays_as_long_as_the_name_that_keeps_it_longest() {
+    let inference = inference(echo().with_adapters(), &Everything::default());
+    let at_once = Some(KeepAlive::For(Duration::ZERO));
+    inference.load("m", None, Some(KeepAlive::For(Duration::from_secs(3600)))).await.unwrap();
+    said(&inference, Generate { keep_alive: at_once, ..asking("m", Some("one")) }).await;
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert!(inference.loaded().first().is_some_and(|model| model.expires.is_some()), "another name keeps it for an hour");
+    inference.load("m", None, at_once).await.unwrap();
+    for _ in 0..100 {
+        if inference.loaded().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it stayed");
 }
 
 #[tokio::test]
