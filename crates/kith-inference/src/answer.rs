@@ -225,7 +225,8 @@ impl Inference {
         }
         tools::validate(&request.tools, &request.tool_choice)?;
         let (context, keep_alive) = (request.options.context, request.keep_alive);
-        let (used, _load) = self.residency.get(Wanted { card: Arc::clone(&card), called, context, keep_alive }).await?;
+        let (used, _load) =
+            self.residency.get(Wanted { called, context, keep_alive, ..Wanted::plain(Arc::clone(&card)) }).await?;
         Ok(lay_out(request, &used, &card, &*self.clock).await?.tokens)
     }
 

@@ -11,6 +11,22 @@ use std::{
 /// Refusals that are remembered; the oldest is forgotten for a new one.
 const REMEMBERED: usize = 256;
 
+/// What a model is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Whatever the engine that reads it runs it for: answers, with most.
+    Answers,
+    /// Vectors of texts.
+    Vectors,
+}
+
+impl Work {
+    /// Whether such a model does it as this engine runs it.
+    pub fn is_done_by(self, engine: &dyn Engine, spec: &ModelSpec) -> bool {
+        self == Self::Answers || engine.embeds(spec)
+    }
+}
+
 /// The engines of a node, the preferred one first.
 pub(crate) struct Engines {
     all: Vec<Arc<dyn Engine>>,
@@ -36,18 +52,21 @@ impl Engines {
         Self { all, refusals: Mutex::default() }
     }
 
-    /// Those that read such a model, in the order in which they are tried: first the one of this name, if it is among them, then the others in
-    /// their order; behind them those that refused these weights before.
-    pub fn of(&self, spec: &ModelSpec, preferred: Option<&'static str>) -> Vec<Arc<dyn Engine>> {
+    /// Those that read such a model, in the order in which they are tried: first those whose models do this work, of them the one of this name, then
+    /// the others in their order; behind all those that refused these weights before.
+    pub fn of(&self, spec: &ModelSpec, preferred: Option<&'static str>, work: Work) -> Vec<Arc<dyn Engine>> {
         let refusals = self.refusals();
         let mut reading: Vec<_> = self.all.iter().filter(|engine| engine.supports(spec)).map(Arc::clone).collect();
-        reading.sort_by_key(|engine| (refusals.contains(&Refusal::new(engine.as_ref(), spec)), preferred != Some(engine.name())));
+        reading.sort_by_key(|engine| {
+            let refused = refusals.contains(&Refusal::new(engine.as_ref(), spec));
+            (refused, !work.is_done_by(engine.as_ref(), spec), preferred != Some(engine.name()))
+        });
         reading
     }
 
-    /// The one that is tried first.
+    /// The one that is tried first to answer with a model.
     pub fn first(&self, card: &ModelCard, preferred: Option<&'static str>) -> Option<Arc<dyn Engine>> {
-        self.of(&card.spec, preferred).into_iter().next()
+        self.of(&card.spec, preferred, Work::Answers).into_iter().next()
     }
 
     /// Remembers that an engine refused these weights.

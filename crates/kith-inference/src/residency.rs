@@ -2,16 +2,16 @@
 
 mod resident;
 
-pub(crate) use resident::{Resident, Use};
+pub(crate) use resident::{Held, Resident, Use};
 
 use crate::{
     InferenceError, KeepAlive, ModelCard,
-    engines::Engines,
+    engines::{Engines, Work},
     gate::{Gate, MAX_WAITING},
     plan::{self, Candidate, Plan},
     template::ChatTemplate,
 };
-use kith_engine::{Engine, EngineError, Loaded, Memory, ModelSpec};
+use kith_engine::{Engine, EngineError, Memory, ModelSpec};
 use kith_events::Events;
 use kith_types::{Clock, Timestamp};
 use serde_json::json;
@@ -89,12 +89,14 @@ pub(crate) struct Wanted {
     pub context: Option<u32>,
     /// How long it is to stay afterwards; `None` is the node's default.
     pub keep_alive: Option<KeepAlive>,
+    /// What it is to do.
+    pub work: Work,
 }
 
 impl Wanted {
-    /// A model by its own name, with the node's defaults.
+    /// A model by its own name, with the node's defaults, for answers.
     pub fn plain(card: Arc<ModelCard>) -> Self {
-        Self { called: card.name.clone(), card, context: None, keep_alive: None }
+        Self { called: card.name.clone(), card, context: None, keep_alive: None, work: Work::Answers }
     }
 }
 
@@ -212,9 +214,10 @@ impl Residency {
         }
     }
 
-    /// Refuses models that do not embed texts. One that no engine reads is let through: loading says what is wrong with it.
+    /// Refuses models that do not embed texts, whichever engine holds them. One that no engine reads is let through: loading says what is wrong with it.
     pub fn must_embed(&self, card: &ModelCard) -> Result<(), InferenceError> {
-        match self.engine_of(card) {
+        let engines = self.engines.of(&card.spec, self.bounds().engine, Work::Vectors);
+        match engines.first() {
             Some(engine) if !engine.embeds(&card.spec) => Err(InferenceError::UnsupportedByModel(format!(
                 "`{}` writes answers and does not embed texts: ask a model made for embeddings, such as all-minilm",
                 card.name
@@ -234,7 +237,7 @@ impl Residency {
             return Err(InferenceError::Stopping);
         }
         let this = Arc::clone(self);
-        let Wanted { card, called, context, keep_alive } = wanted;
+        let Wanted { card, called, context, keep_alive, work } = wanted;
         let keep_alive = keep_alive.unwrap_or(self.bounds().keep_alive);
         let task = tokio::spawn(async move {
             let slot = this.slot(&card);
@@ -246,10 +249,12 @@ impl Residency {
                     && resident.card.template == card.template
                     && resident.preferred == this.bounds().engine
                     && resident.model.is_alive();
-                if fresh && resident.model.info().context >= wanted {
+                // A model that both answers and embeds goes on doing both, whichever engine was to hold it for answers alone.
+                let able = work == Work::Answers || resident.embeds;
+                if fresh && able && resident.model.info().context >= wanted {
                     return Ok((Use::new(Arc::clone(resident), called, keep_alive), Duration::ZERO));
                 }
-                // Other weights under the same name, a larger window or another engine wanted, or an engine that died: load anew, once those who
+                // Other weights under the same name, a larger window or another engine wanted, one that embeds needed, or one that died: load anew, once those who
                 // use it now have finished. Who comes meanwhile waits for the lock held here.
                 let old = Arc::clone(resident);
                 this.until_idle(&old).await?;
@@ -257,7 +262,7 @@ impl Residency {
                 this.dismiss(&slot, &old, "replaced").await;
             }
             let start = Instant::now();
-            let resident = Arc::new(this.load(Arc::clone(&card), context).await?);
+            let resident = Arc::new(this.load(Arc::clone(&card), context, work).await?);
             *state = Some(Arc::clone(&resident));
             *lock(&slot.shown) = Some(Arc::clone(&resident));
             let used = Use::new(resident, called, keep_alive);
@@ -298,14 +303,15 @@ impl Residency {
         card: &ModelCard,
         spec: &ModelSpec,
         preferred: Option<&'static str>,
-    ) -> Result<Arc<dyn Loaded>, InferenceError> {
+        work: Work,
+    ) -> Result<Held, InferenceError> {
         let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
         let mut refused = None;
-        for engine in self.engines.of(spec, preferred) {
+        for engine in self.engines.of(spec, preferred, work) {
             let estimate = engine.estimate(spec);
             let _one_at_a_time = self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
             let error = match engine.load(spec.clone()).await {
-                Ok(model) => return Ok(model),
+                Ok(model) => return Ok(Held { model, preferred, embeds: engine.embeds(spec) }),
                 Err(error) => error,
             };
             match error {
@@ -327,7 +333,7 @@ impl Residency {
         Err(bad(refused.unwrap_or_else(|| format!("no engine here reads models of architecture `{}`", spec.architecture))))
     }
 
-    async fn load(&self, card: Arc<ModelCard>, context: Option<u32>) -> Result<Resident, InferenceError> {
+    async fn load(&self, card: Arc<ModelCard>, context: Option<u32>, work: Work) -> Result<Resident, InferenceError> {
         let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
         let mut spec = card.spec.clone();
         spec.parallel = self.bounds().parallel.max(1);
@@ -340,14 +346,14 @@ impl Residency {
             .await
             .map_err(|error| InferenceError::Failed(error.to_string()))?
             .map_err(|error| bad(format!("its chat template is broken: {error}")))?;
-        let model = self.held_by_some(&card, &spec, preferred).await?;
-        let template = match model.info().image_mark.clone() {
+        let held = self.held_by_some(&card, &spec, preferred, work).await?;
+        let template = match held.model.info().image_mark.clone() {
             None => template,
             Some(mark) => tokio::task::spawn_blocking(move || template.seeing(&mark))
                 .await
                 .map_err(|error| InferenceError::Failed(error.to_string()))?,
         };
-        Ok(Resident::new(card, model, template, preferred, Arc::clone(&self.changed), Arc::clone(&self.clock)))
+        Ok(Resident::new(card, held, template, Arc::clone(&self.changed), Arc::clone(&self.clock)))
     }
 
     /// Frees the memory a model needs, and gives the right to load it. Others may load while this one waits for room.

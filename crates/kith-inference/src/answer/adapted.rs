@@ -52,8 +52,12 @@ impl Inference {
         context: Option<u32>,
         keep_alive: Option<KeepAlive>,
     ) -> Result<(Use, Duration), InferenceError> {
-        let wanted =
-            |chosen: &Chosen| Wanted { card: Arc::clone(&chosen.held), called: chosen.card.name.clone(), context, keep_alive };
+        let wanted = |chosen: &Chosen| Wanted {
+            called: chosen.card.name.clone(),
+            context,
+            keep_alive,
+            ..Wanted::plain(Arc::clone(&chosen.held))
+        };
         let got = self.residency.get(wanted(chosen)).await?;
         if chosen.adapter.is_none() || got.0.0.model.adapts() {
             return Ok(got);

@@ -1,7 +1,7 @@
 //! From texts to their vectors: find the model, wait for a turn, load it, have the engine embed.
 
 use super::{Inference, engine_error};
-use crate::{InferenceError, KeepAlive, ModelCard, gate::Full, residency::Wanted};
+use crate::{InferenceError, KeepAlive, ModelCard, engines::Work, gate::Full, residency::Wanted};
 use kith_engine::{EmbedInput, EmbedRequest, Embedded};
 use serde_json::json;
 use std::{
@@ -80,7 +80,7 @@ impl Inference {
             return Ok(nothing(card, Duration::ZERO));
         }
         let (context, keep_alive) = (request.context, request.keep_alive);
-        let wanted = Wanted { context, keep_alive, ..Wanted::plain(Arc::clone(&card)) };
+        let wanted = Wanted { context, keep_alive, work: Work::Vectors, ..Wanted::plain(Arc::clone(&card)) };
         let gate = self.residency.gate(&card);
         let waiting = gate.queue().map_err(|Full(waiting)| InferenceError::Overloaded {
             model: card.name.clone(),

@@ -31,7 +31,7 @@ fn spec(architecture: &str, size: u64) -> ModelSpec {
 }
 
 fn names(engines: &Engines, spec: &ModelSpec, preferred: Option<&'static str>) -> Vec<&'static str> {
-    engines.of(spec, preferred).iter().map(|engine| engine.name()).collect()
+    engines.of(spec, preferred, Work::Answers).iter().map(|engine| engine.name()).collect()
 }
 
 #[test]

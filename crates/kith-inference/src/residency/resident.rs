@@ -13,6 +13,15 @@ use std::{
 };
 use tokio::sync::Notify;
 
+/// Weights that an engine holds.
+pub(crate) struct Held {
+    pub model: Arc<dyn Loaded>,
+    /// See [`Resident::preferred`].
+    pub preferred: Option<&'static str>,
+    /// See [`Resident::embeds`].
+    pub embeds: bool,
+}
+
 /// A model in memory.
 pub(crate) struct Resident {
     pub card: Arc<ModelCard>,
@@ -22,8 +31,10 @@ pub(crate) struct Resident {
     last_used: AtomicI64,
     /// How long it stays, for each name it was called by: its own, and those with an adapter, at most as many as the library has adapters to it.
     leases: Mutex<HashMap<String, Lease>>,
-    /// The engine that was to hold it, as it was set then; another one may, where that one refused.
+    /// The engine that was to hold it, as it was set then; another one may, where that one refused or does not do the work.
     pub preferred: Option<&'static str>,
+    /// Whether it embeds texts, as the engine that holds it runs it.
+    pub embeds: bool,
     changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
 }
@@ -45,14 +56,8 @@ impl Lease {
 
 impl Resident {
     /// A model that was just loaded, which nobody uses yet.
-    pub fn new(
-        card: Arc<ModelCard>,
-        model: Arc<dyn Loaded>,
-        template: ChatTemplate,
-        preferred: Option<&'static str>,
-        changed: Arc<Notify>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub fn new(card: Arc<ModelCard>, held: Held, template: ChatTemplate, changed: Arc<Notify>, clock: Arc<dyn Clock>) -> Self {
+        let Held { model, preferred, embeds } = held;
         Self {
             card,
             model,
@@ -61,6 +66,7 @@ impl Resident {
             last_used: AtomicI64::new(clock.now().ms()),
             leases: Mutex::default(),
             preferred,
+            embeds,
             changed,
             clock,
         }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    Catalogue, Generate, Prompt,
+    Catalogue, Generate, Piece, Prompt,
     answer::made::{bounds, card, inference as inference_on},
 };
 use futures::StreamExt;
@@ -147,6 +147,68 @@ async fn a_model_that_does_both_answers_and_embeds_without_being_loaded_twice() 
     assert_eq!(inference.embed(asking("llama", vec![text("a b")])).await.unwrap().tokens, 2);
     assert_eq!((inference.loaded().len(), inference.stats().finished), (1, 2));
     assert_eq!(engine.counters().loads.load(Ordering::Relaxed), 2, "its two halves, once each");
+}
+
+#[tokio::test]
+async fn a_model_that_the_first_engine_only_answers_with_embeds_on_the_one_that_can_and_then_does_both_there() {
+    let (writer, both) = (ScriptedEngine::saying("first"), ScriptedEngine::saying("both"));
+    let inference = inference_on(vec![Arc::new(writer.clone()), Arc::new(Both(both.clone()))], Anything, bounds());
+    let said = async || {
+        let answer = inference.generate(Generate::new("llama", Prompt::Raw("a".into()))).await.unwrap();
+        answer
+            .pieces
+            .collect::<Vec<_>>()
+            .await
+            .into_iter()
+            .any(|piece| matches!(piece.unwrap(), Piece::Text { text, .. } if text.contains("both")))
+    };
+    let loads = || [&writer, &both].map(|engine| engine.counters().loads.load(Ordering::Relaxed));
+    assert!(!said().await);
+    assert_eq!(loads(), [1, 0]);
+    for _ in 0..2 {
+        assert_eq!(inference.embed(asking("llama", vec![text("a b")])).await.unwrap().tokens, 2);
+    }
+    assert!(said().await, "it is not loaded to and fro");
+    assert_eq!((loads(), inference.loaded().len()), ([1, 2], 1));
+}
+
+/// Says that its models embed, and refuses them all.
+struct Refusing;
+
+#[async_trait::async_trait]
+impl Engine for Refusing {
+    fn name(&self) -> &'static str {
+        "refusing"
+    }
+
+    fn supports(&self, _spec: &ModelSpec) -> bool {
+        true
+    }
+
+    fn embeds(&self, _spec: &ModelSpec) -> bool {
+        true
+    }
+
+    fn estimate(&self, _spec: &ModelSpec) -> Memory {
+        Memory::default()
+    }
+
+    async fn load(&self, _spec: ModelSpec) -> Result<Arc<dyn Loaded>, EngineError> {
+        Err(EngineError::UnsupportedModel("its file is strange".into()))
+    }
+}
+
+#[tokio::test]
+async fn where_the_engine_that_embeds_refuses_a_model_it_answers_on_and_is_not_tried_again() {
+    let writer = ScriptedEngine::saying("yes");
+    let inference = inference_on(vec![Arc::new(writer.clone()), Arc::new(Refusing)], Anything, bounds());
+    for _ in 0..3 {
+        let refused = inference.embed(asking("llama", vec![text("a")])).await.unwrap_err();
+        assert!(matches!(&refused, InferenceError::UnsupportedByModel(why) if why.contains("not embed")), "{refused}");
+        let answer = inference.generate(Generate::new("llama", Prompt::Raw("a".into()))).await.unwrap();
+        assert!(answer.pieces.collect::<Vec<_>>().await.iter().all(Result::is_ok));
+    }
+    assert_eq!(writer.counters().loads.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
