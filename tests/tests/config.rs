@@ -282,3 +282,27 @@ async fn a_page_shows_the_document_under_a_strict_policy() {
     assert_eq!(document["paths"]["/api/admin/config"]["get"]["x-kith-access"], "user");
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_model_must_be_installed_when_it_is_set_and_may_be_gone_later() {
+    let node = node("[inference]\ndraft_model = \"lost:1b\"\n").await;
+    node.import("tiny:1b", 1).await;
+    let shown = async |node: &TestNode| setting(&get(node, "/api/admin/config").await, "inference.draft_model");
+    assert_eq!((&shown(&node).await["value"], &shown(&node).await["live"]), (&json!("lost:1b"), &json!(true)));
+    // One that is gone keeps nothing from answering.
+    let answer = node.post_json("/api/generate", json!({"model": "tiny:1b", "prompt": "a", "stream": false})).await;
+    assert_eq!(answer["response"], "one two three", "{answer}");
+    for (name, told_of) in [("nowhere:1b", "nowhere:1b"), ("tiny:1b+tone", "adapter"), ("../up", "up")] {
+        let (status, told) = put(&node, json!({"inference": {"draft_model": name}})).await;
+        assert_eq!((status, &told["field"]), (StatusCode::BAD_REQUEST, &json!("inference.draft_model")), "{told}");
+        assert!(told.to_string().contains(told_of), "{told}");
+    }
+    // Other settings can still be changed while the one in force is gone.
+    assert_eq!(put(&node, json!({"inference": {"parallel": 5}})).await.0, StatusCode::OK);
+    let (status, told) = put(&node, json!({"inference": {"draft_model": "tiny:1b"}})).await;
+    assert_eq!((status, &told["applied"]), (StatusCode::OK, &json!(["inference.draft_model"])), "{told}");
+    assert!(file(&node).contains("draft_model = \"tiny:1b\""));
+    let (status, _) = put(&node, json!({"inference": {"draft_model": ""}})).await;
+    assert_eq!((status, &shown(&node).await["value"]), (StatusCode::OK, &json!("")));
+    node.stop().await;
+}

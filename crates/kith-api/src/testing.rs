@@ -213,7 +213,8 @@ async fn parts(node: &Networked, mesh: Arc<FakeMesh>, near: Arc<FakeNeighbours>,
     let library = Arc::new(Library::open(store.clone(), blobs.clone(), Arc::clone(&clock), Arc::new(NobodyUses)));
     let derived = Derived::at(dir.join("derived"), Arc::clone(&clock), Arc::new(NobodyUses));
     let random = Arc::new(|bytes: &mut [u8]| bytes.fill(7));
-    let bounds = Bounds { memory: 1 << 30, parallel: 1, context: 2048, keep_alive: KeepAlive::Forever, engine: None };
+    let bounds =
+        Bounds { memory: 1 << 30, parallel: 1, context: 2048, keep_alive: KeepAlive::Forever, engine: None, draft: None };
     let access = AccessParts {
         store: store.clone(),
         clock: Arc::clone(&clock),

@@ -136,6 +136,10 @@ impl Engine for LayersEngine {
         self.supports(spec)
     }
 
+    fn drafts(&self, spec: &ModelSpec, draft: &ModelSpec) -> bool {
+        self.supports(spec) && self.supports(draft)
+    }
+
     fn estimate(&self, spec: &ModelSpec) -> Memory {
         let footprint =
             |path: &Path| Gguf::open(path).and_then(|file| Footprint::new(&file, &Shape::read(&file)?, spec, self.running));
@@ -309,25 +313,38 @@ struct Assembled {
 }
 
 fn assemble(spec: &ModelSpec, engine: &LayersEngine) -> Result<Assembled, EngineError> {
-    let (stage, vocabulary, footprint) = whole(&spec.path, spec, engine)?;
-    let draft = match &spec.draft {
-        None => None,
-        Some(path) => {
-            let refused = |reason: String| EngineError::UnsupportedModel(format!("the draft model does not suit: {reason}"));
-            let (stage, other, footprint) = whole(path, spec, engine).map_err(|error| refused(error.to_string()))?;
-            vocabulary.must_be(&other).map_err(refused)?;
-            Some((stage, footprint.of_draft()))
-        }
+    // First what costs little, so that a file is refused soon, and a draft before the model that can do without.
+    let vocabulary = Arc::new(vocabulary(&spec.path)?);
+    let draft = spec.draft.as_deref().map(|path| draft(path, &vocabulary, spec, engine)).transpose()?;
+    let (stage, footprint) = whole(&spec.path, &vocabulary, spec, engine)?;
+    Ok(Assembled { stage, vocabulary, footprint, draft })
+}
+
+/// The model at `path`, to guess for one with this vocabulary.
+fn draft(path: &Path, wanted: &Vocabulary, spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Footprint), EngineError> {
+    let read = || {
+        let own = vocabulary(path).map_err(|error| error.to_string())?;
+        wanted.must_be(&own)?;
+        whole(path, &own, spec, engine).map_err(|error| error.to_string())
     };
-    Ok(Assembled { stage, vocabulary: Arc::new(vocabulary), footprint, draft })
+    let read = catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err("its file cannot be read".to_owned()));
+    let (stage, footprint) = read.map_err(EngineError::UnsuitableDraft)?;
+    Ok((stage, footprint.of_draft()))
+}
+
+/// The vocabulary of the model at `path`; from a mapping of its own: the pages that were read for it go back to the system with that.
+fn vocabulary(path: &Path) -> Result<Vocabulary, EngineError> {
+    Vocabulary::new(&TokenizerFields::read(&Gguf::open(path)?))
 }
 
 /// All of the model at `path`.
-fn whole(path: &Path, spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage, Vocabulary, Footprint), EngineError> {
+fn whole(
+    path: &Path,
+    vocabulary: &Vocabulary,
+    spec: &ModelSpec,
+    engine: &LayersEngine,
+) -> Result<(Stage, Footprint), EngineError> {
     let context = spec.context.map(|context| context as usize);
-    // First what costs little, so that a file is refused soon; and from a mapping of its own: the pages that were read for it go back to the system
-    // with that.
-    let vocabulary = Vocabulary::new(&TokenizerFields::read(&Gguf::open(path)?))?;
     let stage =
         Stage::load(path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
     if vocabulary.len() > stage.vocabulary() {
@@ -335,7 +352,7 @@ fn whole(path: &Path, spec: &ModelSpec, engine: &LayersEngine) -> Result<(Stage,
         return Err(EngineError::UnsupportedModel(format!("the file names {tokens} tokens and embeds {rows}")));
     }
     let footprint = Footprint::new(stage.file(), stage.shape(), spec, engine.running)?;
-    Ok((stage, vocabulary, footprint))
+    Ok((stage, footprint))
 }
 
 #[cfg(test)]

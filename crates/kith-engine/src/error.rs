@@ -22,6 +22,9 @@ pub enum EngineError {
     /// The engine cannot read this model: choose another engine or another file.
     #[error("{0}")]
     UnsupportedModel(String),
+    /// The model that is to guess for this one cannot: load it with another one, or without.
+    #[error("the draft model does not suit: {0}")]
+    UnsuitableDraft(String),
     /// The model can do much, but not this (logits of a whole batch, images): ask for something else.
     #[error("{0}")]
     Unsupported(String),

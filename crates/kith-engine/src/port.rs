@@ -48,7 +48,8 @@ pub struct ModelSpec {
     /// How the weights of a folder are held in memory.
     pub in_situ: InSitu,
     /// A small GGUF model with the same vocabulary, which guesses what this one will say so that it writes faster; the answers are the
-    /// same without. Engines that do not guess that way leave it alone; the others refuse one that does not suit.
+    /// same without. Engines that do not guess that way leave it alone; the others refuse one that does not suit, as
+    /// [`EngineError::UnsuitableDraft`].
     pub draft: Option<PathBuf>,
 }
 
@@ -136,7 +137,13 @@ pub trait Engine: Send + Sync + 'static {
         false
     }
 
-    /// An upper estimate of the memory `load` will take, in bytes.
+    /// Whether such a model, as this engine runs it, may have `draft` guess for it ([`ModelSpec::draft`]). Asked only of models it supports;
+    /// whether their vocabularies agree shows when they are loaded.
+    fn drafts(&self, _spec: &ModelSpec, _draft: &ModelSpec) -> bool {
+        false
+    }
+
+    /// An upper estimate of the memory `load` will take, in bytes, that of a draft included.
     fn estimate(&self, spec: &ModelSpec) -> Memory;
 
     /// Loads the model. Must not block the async runtime.

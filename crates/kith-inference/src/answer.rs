@@ -5,7 +5,7 @@ mod elsewhere;
 mod embed;
 mod lay_out;
 #[cfg(test)]
-mod made;
+pub(crate) mod made;
 
 use adapted::Seat;
 pub use embed::{Embed, Embeddings, MAX_EMBED_BYTES, MAX_EMBED_INPUTS};
@@ -97,7 +97,8 @@ pub struct Inference {
 impl Inference {
     /// Starts with no model in memory. Must be called inside a Tokio runtime: it watches for idle models.
     pub fn new(parts: InferenceParts) -> Arc<Self> {
-        let residency = Residency::new(parts.engines, parts.bounds, Arc::clone(&parts.clock), parts.events.clone());
+        let (catalogue, clock) = (Arc::clone(&parts.catalogue), Arc::clone(&parts.clock));
+        let residency = Residency::new(parts.engines, catalogue, parts.bounds, clock, parts.events.clone());
         tokio::spawn(Arc::clone(&residency).watch());
         Arc::new(Self {
             catalogue: parts.catalogue,
@@ -149,6 +150,16 @@ impl Inference {
     /// Whether some engine here reads the model of this name.
     pub async fn supports(&self, model: &str) -> Result<bool, InferenceError> {
         Ok(self.residency.supports(&self.choose(model, None).await?.held))
+    }
+
+    /// Whether the library has a model of this name, for [`Bounds::draft`]: [`InferenceError::ModelNotFound`] where it has none, and
+    /// [`InferenceError::Invalid`] where the name is one of a model with an adapter.
+    pub async fn must_have(&self, model: &str) -> Result<(), InferenceError> {
+        if model.contains('+') {
+            let message = format!("`{model}` names an adapter; a model by itself is wanted here");
+            return Err(InferenceError::Invalid { field: "model".into(), message });
+        }
+        self.catalogue.find(model).await.map(|_| ())
     }
 
     /// What is in memory, by name.
@@ -454,7 +465,9 @@ fn engine_error(error: EngineError, model: &str) -> InferenceError {
         EngineError::ContextExceeded { prompt, window } => {
             InferenceError::ContextExceeded { model: model.to_owned(), prompt, answer: None, window }
         }
-        EngineError::Unsupported(reason) | EngineError::UnsupportedModel(reason) => InferenceError::UnsupportedByModel(reason),
+        EngineError::Unsupported(reason) | EngineError::UnsupportedModel(reason) | EngineError::UnsuitableDraft(reason) => {
+            InferenceError::UnsupportedByModel(reason)
+        }
         EngineError::OutOfMemory { needed, available } => {
             InferenceError::OutOfMemory { model: model.to_owned(), needed, budget: available }
         }

@@ -1,17 +1,17 @@
 //! Which models are in memory: loading on demand, leaving when idle or when another one needs the room.
 
+mod loading;
 mod resident;
 
-pub(crate) use resident::{Held, Resident, Use};
+pub(crate) use resident::{Resident, Use};
 
 use crate::{
-    InferenceError, KeepAlive, ModelCard,
+    Catalogue, InferenceError, KeepAlive, ModelCard,
     engines::{Engines, Work},
     gate::{Gate, MAX_WAITING},
     plan::{self, Candidate, Plan},
-    template::ChatTemplate,
 };
-use kith_engine::{Engine, EngineError, Memory, ModelSpec};
+use kith_engine::{Engine, Memory};
 use kith_events::Events;
 use kith_types::{Clock, Timestamp};
 use serde_json::json;
@@ -33,7 +33,7 @@ const ROOM_PATIENCE: Duration = Duration::from_secs(30);
 const SECOND_LOOK: Duration = Duration::from_millis(10);
 
 /// Limits of memory and parallelism.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes all loaded models may hold together.
     pub memory: u64,
@@ -45,6 +45,8 @@ pub struct Bounds {
     pub keep_alive: KeepAlive,
     /// The engine that is to hold a model where several read it, by its name; the first of them where there is none.
     pub engine: Option<&'static str>,
+    /// The model that guesses for larger ones, where the engine that holds one lets it and their vocabularies agree; by its name in the library.
+    pub draft: Option<Arc<str>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -103,6 +105,8 @@ impl Wanted {
 /// All models in memory.
 pub(crate) struct Residency {
     engines: Engines,
+    /// Where the model that guesses is found.
+    catalogue: Arc<dyn Catalogue>,
     bounds: RwLock<Bounds>,
     /// The most answers at once by one model for now; `u32::MAX` where only the bounds hold.
     throttle: AtomicU32,
@@ -116,9 +120,16 @@ pub(crate) struct Residency {
 }
 
 impl Residency {
-    pub fn new(engines: Vec<Arc<dyn Engine>>, bounds: Bounds, clock: Arc<dyn Clock>, events: Events) -> Arc<Self> {
+    pub fn new(
+        engines: Vec<Arc<dyn Engine>>,
+        catalogue: Arc<dyn Catalogue>,
+        bounds: Bounds,
+        clock: Arc<dyn Clock>,
+        events: Events,
+    ) -> Arc<Self> {
         Arc::new(Self {
             engines: Engines::new(engines),
+            catalogue,
             bounds: RwLock::new(bounds),
             throttle: AtomicU32::new(u32::MAX),
             clock,
@@ -132,15 +143,16 @@ impl Residency {
 
     /// The limits in force.
     pub fn bounds(&self) -> Bounds {
-        *self.bounds.read().unwrap_or_else(PoisonError::into_inner)
+        self.bounds.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes the limits: places before models at once, windows and keeping times from the next use on. A model in memory was made
     /// for as many answers as were allowed then. Idle models that no longer fit leave in the background.
     pub fn set_bounds(self: &Arc<Self>, bounds: Bounds) {
+        let memory = bounds.memory;
         let old = std::mem::replace(&mut *self.bounds.write().unwrap_or_else(PoisonError::into_inner), bounds);
         self.resize();
-        if bounds.memory < old.memory {
+        if memory < old.memory {
             let this = Arc::clone(self);
             tokio::spawn(async move {
                 // Models that answer for longer than a request is patient stay, and leave with their next idle time.
@@ -297,65 +309,6 @@ impl Residency {
         Ok(())
     }
 
-    /// Loads the weights with the first engine that does not refuse them. If all do, the reason of the one that was to hold them is told.
-    async fn held_by_some(
-        &self,
-        card: &ModelCard,
-        spec: &ModelSpec,
-        preferred: Option<&'static str>,
-        work: Work,
-    ) -> Result<Held, InferenceError> {
-        let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
-        let mut refused = None;
-        for engine in self.engines.of(spec, preferred, work) {
-            let estimate = engine.estimate(spec);
-            let _one_at_a_time = self.make_room(&card.name, estimate.weights.saturating_add(estimate.cache)).await?;
-            let error = match engine.load(spec.clone()).await {
-                Ok(model) => return Ok(Held { model, preferred, embeds: engine.embeds(spec) }),
-                Err(error) => error,
-            };
-            match error {
-                EngineError::UnsupportedModel(reason) => {
-                    tracing::info!(model = card.name, engine = engine.name(), reason, "an engine does not read this model");
-                    self.engines.refused(engine.as_ref(), spec);
-                    refused.get_or_insert(reason);
-                }
-                EngineError::OutOfMemory { needed, available } => {
-                    return Err(InferenceError::OutOfMemory { model: card.name.clone(), needed, budget: available });
-                }
-                EngineError::Unsupported(reason) => return Err(bad(reason)),
-                other => {
-                    tracing::error!(model = card.name, error = %other, "a model could not be loaded");
-                    return Err(bad(format!("the {} engine could not read its weights", engine.name())));
-                }
-            }
-        }
-        Err(bad(refused.unwrap_or_else(|| format!("no engine here reads models of architecture `{}`", spec.architecture))))
-    }
-
-    async fn load(&self, card: Arc<ModelCard>, context: Option<u32>, work: Work) -> Result<Resident, InferenceError> {
-        let bad = |reason: String| InferenceError::BadModel { model: card.name.clone(), reason };
-        let mut spec = card.spec.clone();
-        spec.parallel = self.bounds().parallel.max(1);
-        // A request that wants less gets less without a window of its own: the next one may want more.
-        spec.context = Some(context.unwrap_or(0).max(self.bounds().context).clamp(1, card.context_length.max(1)));
-        let preferred = self.bounds().engine;
-        let (source, bos, eos) = (card.template.clone(), card.bos.clone(), card.eos.clone());
-        // Parsing tries the template out, which may compute for a while.
-        let template = tokio::task::spawn_blocking(move || ChatTemplate::parse(source.as_deref(), bos, eos))
-            .await
-            .map_err(|error| InferenceError::Failed(error.to_string()))?
-            .map_err(|error| bad(format!("its chat template is broken: {error}")))?;
-        let held = self.held_by_some(&card, &spec, preferred, work).await?;
-        let template = match held.model.info().image_mark.clone() {
-            None => template,
-            Some(mark) => tokio::task::spawn_blocking(move || template.seeing(&mark))
-                .await
-                .map_err(|error| InferenceError::Failed(error.to_string()))?,
-        };
-        Ok(Resident::new(card, held, template, Arc::clone(&self.changed), Arc::clone(&self.clock)))
-    }
-
     /// Frees the memory a model needs, and gives the right to load it. Others may load while this one waits for room.
     async fn make_room(&self, model: &str, needed: u64) -> Result<tokio::sync::MutexGuard<'_, ()>, InferenceError> {
         let patience = Instant::now() + ROOM_PATIENCE;
@@ -471,10 +424,10 @@ impl Residency {
         was
     }
 
-    /// Unloads every model of this version.
+    /// Unloads every model of this version, and every one for which a model of this version guesses.
     pub async fn unload_version(&self, version: &str) {
         for (key, _, resident) in self.residents() {
-            if resident.card.version == version {
+            if resident.card.version == version || resident.draft.as_deref() == Some(version) {
                 self.unload(&key).await;
             }
         }

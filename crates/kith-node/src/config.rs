@@ -111,6 +111,7 @@ struct InferenceTable {
     context: Option<u32>,
     keep_alive_seconds: Option<i64>,
     engine: Option<String>,
+    draft_model: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -398,7 +399,9 @@ fn bounds(table: &InferenceTable, machine_memory: u64) -> Result<Bounds, ConfigE
     };
     let memory = table.memory_mib.map_or(machine_memory / 100 * MEMORY_PERCENT, |mib| mib.saturating_mul(1 << 20));
     let engine = crate::engines::preferred(table.engine.as_deref()).map_err(|reason| value("inference.engine", reason))?;
-    Ok(Bounds { memory, parallel, context, keep_alive, engine })
+    // Whether there is such a model shows when one is loaded: the library is not open yet, and models come and go.
+    let draft = table.draft_model.as_deref().map(str::trim).filter(|name| !name.is_empty()).map(Into::into);
+    Ok(Bounds { memory, parallel, context, keep_alive, engine, draft })
 }
 
 fn sources(table: SourcesTable, env: Environment<'_>) -> Result<Sources, ConfigError> {

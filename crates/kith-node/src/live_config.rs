@@ -131,7 +131,7 @@ impl LiveConfig {
         self.reach.access.set_require_key(config.require_key);
         self.reach.limits.set(&config.mesh);
         if self.reach.inference.bounds() != config.inference {
-            self.reach.inference.set_bounds(config.inference);
+            self.reach.inference.set_bounds(config.inference.clone());
         }
         if let Some(app) = self.app.get().and_then(Weak::upgrade) {
             // The addresses that are listened on now, not those that a restart will bring.
@@ -239,6 +239,11 @@ impl Configuration for LiveConfig {
             && let Err(error) = tokio::net::TcpListener::bind((host, 0)).await
         {
             return Err(refuse("api.host", format!("`api.host`: nothing can be listened to at {host}: {error}")));
+        }
+        if let Some(name) = config.inference.draft.as_deref().filter(|_| config.inference.draft != current.inference.draft)
+            && let Err(error) = self.reach.inference.must_have(name).await
+        {
+            return Err(refuse("inference.draft_model", format!("`inference.draft_model`: {error}")));
         }
         if edited != text {
             let path = self.path();

@@ -240,7 +240,7 @@ impl Node {
         let inference = Inference::new(InferenceParts {
             engines,
             catalogue: Arc::new(LibraryCatalogue(Arc::clone(&library), adapters.clone())),
-            bounds: config.inference,
+            bounds: config.inference.clone(),
             clock: Arc::clone(&clock),
             events: events.clone(),
             random: Arc::new(move |bytes: &mut [u8]| {

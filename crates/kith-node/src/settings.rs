@@ -59,6 +59,7 @@ pub(crate) const SETTINGS: &[Known] = &[
         KeepAlive::Forever => json!(-1),
     }),
     known("inference.engine", &[], true, |c| json!(c.inference.engine.unwrap_or(crate::engines::AUTO))),
+    known("inference.draft_model", &[], true, |c| json!(c.inference.draft.as_deref().unwrap_or_default())),
     known("keys.provider", &["KITH_KEY_PROVIDER"], false, |c| {
         json!(if c.key_provider == KeyProvider::File { "file" } else { "auto" })
     }),

@@ -67,7 +67,7 @@ async fn inference(cloud: &Cloud, bounds: ProviderBounds) -> Arc<Inference> {
     Inference::new(InferenceParts {
         engines: Vec::new(),
         catalogue: Arc::new(Empty),
-        bounds: Bounds { memory: 1 << 30, parallel: 1, context: 64, keep_alive: KeepAlive::Forever, engine: None },
+        bounds: Bounds { memory: 1 << 30, parallel: 1, context: 64, keep_alive: KeepAlive::Forever, engine: None, draft: None },
         clock: Arc::clone(&clock),
         events: Events::new(Arc::clone(&clock)),
         random: Arc::new(|bytes: &mut [u8]| bytes.fill(7)),

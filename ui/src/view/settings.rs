@@ -2,7 +2,8 @@
 
 pub mod known;
 
-use super::{format, words};
+use super::{format, models, words};
+use kith_wire::ollama::ModelSummary;
 use kith_wire::system::{AuditRecord, ConfigApplied, ConfigChanges, SettingView};
 use known::Kind;
 use serde_json::{Map, Value, json};
@@ -167,6 +168,22 @@ pub fn times(offered: &[(i64, &str)], now: &Value) -> Vec<(String, String)> {
         && !offered.iter().any(|(number, _)| *number == now)
     {
         all.push((now.to_string(), format::duration_ms(now.unsigned_abs().saturating_mul(1000))));
+    }
+    all
+}
+
+/// What a choice of models offers: none, those here that write answers, and the one in force if it is another. `None` while they are not known.
+pub fn drafts(here: Option<&[ModelSummary]>, now: &str) -> Vec<(String, String)> {
+    let writes = |model: &&ModelSummary| {
+        let details = &model.details;
+        !models::is_remote(model) && details.format == "gguf" && !details.family.contains("bert") && !model.name.contains('+')
+    };
+    let mut all = vec![(String::new(), "None".to_owned())];
+    all.extend(here.unwrap_or_default().iter().filter(writes).map(|model| (model.name.clone(), model.name.clone())));
+    if !all.iter().any(|(name, _)| name == now) {
+        let is_gone =
+            here.is_some_and(|here| !here.iter().any(|model| model.name == now || model.name == format!("{now}:latest")));
+        all.push((now.to_owned(), if is_gone { format!("{now} (not here)") } else { now.to_owned() }));
     }
     all
 }

@@ -212,7 +212,7 @@ async fn answers_are_the_same_with_any_draft_and_without_greedy_or_drawn_alone_o
 #[tokio::test(flavor = "multi_thread")]
 async fn a_draft_with_another_vocabulary_is_refused_with_the_difference() {
     let refusal = async |draft: &Made| match load(&target(), Some(draft)).await.err() {
-        Some(EngineError::UnsupportedModel(reason)) => reason,
+        Some(EngineError::UnsuitableDraft(reason)) => reason,
         other => panic!("{other:?}"),
     };
     let with = |change: fn(&mut Vec<String>)| {
@@ -230,7 +230,10 @@ async fn a_draft_with_another_vocabulary_is_refused_with_the_difference() {
     assert!(fewer.contains("310 tokens instead of 320"), "{fewer}");
     let mut broken = target();
     broken.tensors.pop();
-    assert!(refusal(&broken).await.contains("draft model"));
+    assert!(refusal(&broken).await.contains("missing"));
+    let engine = LayersEngine::new();
+    let spec = |architecture: &str| ModelSpec::gguf("tiny", "nowhere", architecture, 1);
+    assert!(engine.drafts(&spec("llama"), &spec("qwen3")) && !engine.drafts(&spec("llama"), &spec("bert")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,8 @@ pub(crate) struct Held {
     pub preferred: Option<&'static str>,
     /// See [`Resident::embeds`].
     pub embeds: bool,
+    /// See [`Resident::draft`].
+    pub draft: Option<String>,
 }
 
 /// A model in memory.
@@ -35,6 +37,8 @@ pub(crate) struct Resident {
     pub preferred: Option<&'static str>,
     /// Whether it embeds texts, as the engine that holds it runs it.
     pub embeds: bool,
+    /// The version of the model that guesses for it.
+    pub draft: Option<String>,
     changed: Arc<Notify>,
     clock: Arc<dyn Clock>,
 }
@@ -57,7 +61,7 @@ impl Lease {
 impl Resident {
     /// A model that was just loaded, which nobody uses yet.
     pub fn new(card: Arc<ModelCard>, held: Held, template: ChatTemplate, changed: Arc<Notify>, clock: Arc<dyn Clock>) -> Self {
-        let Held { model, preferred, embeds } = held;
+        let Held { model, preferred, embeds, draft } = held;
         Self {
             card,
             model,
@@ -67,6 +71,7 @@ impl Resident {
             leases: Mutex::default(),
             preferred,
             embeds,
+            draft,
             changed,
             clock,
         }

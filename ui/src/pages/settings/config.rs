@@ -7,6 +7,7 @@ use super::{
 use crate::{
     http::Problem,
     icons::Icon,
+    live::live,
     parts::Switch,
     session::client,
     view::settings::{
@@ -130,6 +131,11 @@ fn Known(known: &'static Known, setting: Memo<Option<SettingView>>) -> impl Into
             }
             Kind::Time(offered) => {
                 let all = Signal::derive(move || settings::times(offered, &value.get()));
+                view! { <Choice id value=text offered=all commit=type_in disabled=locked/> }.into_any()
+            }
+            Kind::Model => {
+                let models = live().models;
+                let all = Signal::derive(move || models.with(|models| settings::drafts(models.as_deref(), &text.get())));
                 view! { <Choice id value=text offered=all commit=type_in disabled=locked/> }.into_any()
             }
             Kind::Text { hint } => view! { <Entry id value=text commit=type_in note hint disabled=locked/> }.into_any(),

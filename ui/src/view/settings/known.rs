@@ -22,6 +22,8 @@ pub enum Kind {
     Word(&'static [(&'static str, &'static str)]),
     /// One of some numbers; another one that is in force is offered as well.
     Time(&'static [(i64, &'static str)]),
+    /// A model that lies here, or none.
+    Model,
     /// A line of text; nothing is the default.
     Text {
         /// Shown while it is empty.
@@ -125,6 +127,14 @@ pub const KNOWN: &[Known] = &[
         "Engine",
         "What runs a model that several engines read. Another one holds it where that one cannot.",
         Kind::Word(ENGINES),
+    ),
+    known(
+        "inference.draft_model",
+        Part::Answers,
+        "Memory and speed",
+        "Draft model",
+        "A small model that guesses ahead for larger ones of its kind. Same answers, sooner.",
+        Kind::Model,
     ),
     known(
         "sources.hf_endpoint",

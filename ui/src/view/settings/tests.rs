@@ -121,3 +121,32 @@ fn the_log_lies_beside_the_configuration() {
     assert_eq!(log_folder("/home/ada/.kith/config.toml"), "/home/ada/.kith/logs");
     assert_eq!(log_folder("C:\\Kith\\config.toml"), "C:\\Kith\\logs");
 }
+
+#[test]
+fn a_draft_is_none_a_model_here_that_writes_answers_or_the_one_in_force() {
+    let model = |name: &str, format: &str, family: &str, status: Option<&str>| ModelSummary {
+        name: name.to_owned(),
+        model: name.to_owned(),
+        modified_at: String::new(),
+        size: 1,
+        digest: String::new(),
+        details: kith_wire::ollama::Details { format: format.to_owned(), family: family.to_owned(), ..Default::default() },
+        status: status.map(str::to_owned),
+    };
+    let here = [
+        model("smollm2:135m", "gguf", "llama", Some("available")),
+        model("all-minilm:latest", "gguf", "bert", Some("available")),
+        model("smolvlm:256m", "safetensors", "idefics3", Some("available")),
+        model("openai/gpt", "gguf", "gpt", Some("remote")),
+        model("tiny:latest", "gguf", "qwen3", None),
+    ];
+    let offered = |here: Option<&[ModelSummary]>, now: &str| -> Vec<String> {
+        drafts(here, now).into_iter().map(|(word, name)| if word == name { name } else { format!("{word}={name}") }).collect()
+    };
+    assert_eq!(offered(Some(&here), ""), ["=None", "smollm2:135m", "tiny:latest"]);
+    assert_eq!(offered(Some(&here), "tiny"), ["=None", "smollm2:135m", "tiny:latest", "tiny"]);
+    assert_eq!(offered(Some(&here), "lost:1b"), ["=None", "smollm2:135m", "tiny:latest", "lost:1b=lost:1b (not here)"]);
+    assert_eq!(offered(None, "lost:1b"), ["=None", "lost:1b"]);
+    assert_eq!(typed(Kind::Model, ""), Ok(Value::Null));
+    assert_eq!(typed(Kind::Model, "tiny:latest"), Ok(json!("tiny:latest")));
+}
