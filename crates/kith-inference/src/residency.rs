@@ -255,6 +255,7 @@ impl Residency {
             let slot = this.slot(&card);
             let mut state = slot.state.lock().await;
             let wanted = context.unwrap_or(this.bounds().context).min(card.context_length);
+            let mut replaced = None;
             if let Some(resident) = state.as_ref() {
                 // The template is compiled once; what else the model was made with is read from the present card.
                 let fresh = resident.card.version == card.version
@@ -272,9 +273,14 @@ impl Residency {
                 this.until_idle(&old).await?;
                 *state = None;
                 this.dismiss(&slot, &old, "replaced").await;
+                replaced = Some(old);
             }
             let start = Instant::now();
-            let resident = Arc::new(this.load(Arc::clone(&card), context, work).await?);
+            let resident = this.load(Arc::clone(&card), context, work).await?;
+            let resident = Arc::new(match &replaced {
+                None => resident,
+                Some(old) => resident.kept_as(old),
+            });
             *state = Some(Arc::clone(&resident));
             *lock(&slot.shown) = Some(Arc::clone(&resident));
             let used = Use::new(resident, called, keep_alive);

@@ -77,6 +77,15 @@ impl Resident {
         }
     }
 
+    /// The same, kept by the names that keep `old`, which it replaces.
+    pub fn kept_as(self, old: &Self) -> Self {
+        // Who still uses the old one, which can only have died, has nothing of this one.
+        let idle =
+            lock(&old.leases).iter().filter(|(_, lease)| lease.active == 0).map(|(name, lease)| (name.clone(), *lease)).collect();
+        *lock(&self.leases) = idle;
+        self
+    }
+
     /// Uses of it now.
     pub fn active(&self) -> usize {
         self.active.load(Ordering::Acquire)

@@ -1,7 +1,7 @@
 //! Adapters on the scripted engine, with and without its taking them.
 
 use super::*;
-use crate::{Apart, Catalogue, Generate, Piece, Prompt, answer::made};
+use crate::{Apart, Bounds, Catalogue, Generate, Piece, Prompt, answer::made};
 use futures::StreamExt;
 use kith_engine::{
     AdapterMatrices, AdapterReading, AdapterSource, Engine, EngineError, Loaded, Memory, ModelSpec, scripted::ScriptedEngine,
@@ -192,7 +192,10 @@ async fn a_model_leaves_when_the_last_name_it_is_kept_under_is_unloaded_or_it_it
 async fn a_model_stays_as_long_as_the_name_that_keeps_it_longest() {
     let inference = inference(echo().with_adapters(), &Everything::default());
     let at_once = Some(KeepAlive::For(Duration::ZERO));
+    inference.set_bounds(Bounds { context: 64, ..made::bounds() });
     inference.load("m", None, Some(KeepAlive::For(Duration::from_secs(3600)))).await.unwrap();
+    // The larger window is another load, and the same model.
+    inference.load("m+two", Some(2048), at_once).await.unwrap();
     said(&inference, Generate { keep_alive: at_once, ..asking("m", Some("one")) }).await;
     tokio::time::sleep(Duration::from_millis(150)).await;
     assert!(inference.loaded().first().is_some_and(|model| model.expires.is_some()), "another name keeps it for an hour");
