@@ -135,7 +135,8 @@ impl Tokens {
         self.ends.dedup();
     }
 
-    /// The text of `ids`, special tokens by their names. `space_prefix`: whether the tokenizer puts a space before every text, which is no part of it.
+    /// The text of `ids`, special tokens by their names. `space_prefix`: whether the tokenizer puts a space before every text, which is no
+    /// part of it.
     pub fn text(&self, ids: &[u32], space_prefix: bool) -> String {
         let mut bytes: Vec<u8> = ids.iter().flat_map(|id| self.bytes(*id)).copied().collect();
         if space_prefix && bytes.first() == Some(&b' ') {

@@ -226,7 +226,8 @@ impl Residency {
         }
     }
 
-    /// Refuses models that do not embed texts, whichever engine holds them. One that no engine reads is let through: loading says what is wrong with it.
+    /// Refuses models that do not embed texts, whichever engine holds them. One that no engine reads is let through: loading says what is
+    /// wrong with it.
     pub fn must_embed(&self, card: &ModelCard) -> Result<(), InferenceError> {
         let engines = self.engines.of(&card.spec, self.bounds().engine, Work::Vectors);
         match engines.first() {
@@ -267,8 +268,8 @@ impl Residency {
                 if fresh && able && resident.model.info().context >= wanted {
                     return Ok((Use::new(Arc::clone(resident), called, keep_alive), Duration::ZERO));
                 }
-                // Other weights under the same name, a larger window or another engine wanted, one that embeds needed, or one that died: load anew, once those who
-                // use it now have finished. Who comes meanwhile waits for the lock held here.
+                // Other weights under the same name, a larger window or another engine wanted, one that embeds needed, or an engine that
+                // died: load anew, once those who use it now have finished. Who comes meanwhile waits for the lock held here.
                 let old = Arc::clone(resident);
                 this.until_idle(&old).await?;
                 *state = None;
