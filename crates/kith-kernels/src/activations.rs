@@ -5,6 +5,7 @@
 //! infinity or a NaN has zero codes and a NaN for its scale, which makes NaN of every output of its column.
 
 use crate::{GROUP, Pool, Set, math::ROUND, sets::per_set};
+use std::ops::Range;
 
 /// Magnitudes below this count as nothing: 127 divided by them would not be finite.
 pub const NOTHING: f32 = 1e-30;
@@ -134,22 +135,22 @@ impl Activations {
         self.depth
     }
 
-    /// Column `index` in 8 bits.
+    /// Columns in 8 bits, one after another.
     ///
     /// # Panics
-    /// If there is no such column, or the depth is no whole number of groups.
-    pub fn groups(&self, index: usize) -> &[Group] {
-        assert!(index < self.count && self.depth.is_multiple_of(GROUP), "a quantised column");
+    /// If there are no such columns, or the depth is no whole number of groups.
+    pub fn groups(&self, columns: Range<usize>) -> &[Group] {
+        assert!(columns.end <= self.count && self.depth.is_multiple_of(GROUP), "quantised columns");
         let groups = self.depth / GROUP;
-        &self.groups[index * groups..][..groups]
+        &self.groups[columns.start * groups..columns.end * groups]
     }
 
-    /// Column `index` as it came.
+    /// Columns as they came, one after another.
     ///
     /// # Panics
-    /// If there is no such column, or its values were not kept.
-    pub fn values(&self, index: usize) -> &[f32] {
-        &self.values[index * self.depth..][..self.depth]
+    /// If there are no such columns, or their values were not kept.
+    pub fn values(&self, columns: Range<usize>) -> &[f32] {
+        &self.values[columns.start * self.depth..columns.end * self.depth]
     }
 }
 

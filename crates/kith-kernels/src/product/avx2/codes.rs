@@ -21,6 +21,7 @@ pub(super) unsafe fn tile<F: Codes>(panel: &[u8], inputs: &[&[Group]], tile: &mu
             1 => rows::<F, 1>(panel, inputs, tile),
             2 => rows::<F, 2>(panel, inputs, tile),
             3 => rows::<F, 3>(panel, inputs, tile),
+            _ if F::BITS == 8 => super::bytes::four(panel, inputs, tile),
             _ => rows::<F, 4>(panel, inputs, tile),
         }
     }
