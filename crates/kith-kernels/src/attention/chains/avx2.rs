@@ -100,7 +100,7 @@ unsafe fn chains<R: Read>(rows: R, lanes: [usize; 2], range: Range<usize>, facto
             0 => {}
             1 => together::<R, 1, 8>(rows, lanes, range, factors, out),
             2 => together::<R, 2, 4>(rows, lanes, range, factors, out),
-            3 => together::<R, 3, 4>(rows, lanes, range, factors, out),
+            3 => together::<R, 3, 3>(rows, lanes, range, factors, out),
             4 => together::<R, 4, 2>(rows, lanes, range, factors, out),
             5 => together::<R, 5, 2>(rows, lanes, range, factors, out),
             _ => together::<R, 6, 2>(rows, lanes, range, factors, out),
@@ -108,7 +108,8 @@ unsafe fn chains<R: Read>(rows: R, lanes: [usize; 2], range: Range<usize>, facto
     }
 }
 
-/// Q chains, V vectors of lanes at a time while there are so many, then one at a time.
+/// Q chains, V vectors of lanes at a time while there are so many, then two, then one: sums, values and a factor fit the 16 registers, since a sum
+/// that goes through memory makes its chain three times as long.
 ///
 /// # Safety
 /// As [`run`], for Q chains over these rows.
@@ -127,6 +128,11 @@ unsafe fn together<R: Read, const Q: usize, const V: usize>(
         // SAFETY: the lanes lie within rows and output.
         unsafe { some::<R, Q, V>(rows, lanes, lane, range.clone(), factors, out) };
         lane += 8 * V;
+    }
+    while V > 2 && lane + 16 <= lanes && lane < wanted {
+        // SAFETY: as above.
+        unsafe { some::<R, Q, 2>(rows, lanes, lane, range.clone(), factors, out) };
+        lane += 16;
     }
     while lane < wanted {
         // SAFETY: lanes are a multiple of 8: eight more lie within rows and output.
