@@ -80,10 +80,22 @@ pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, wanted: usize, fa
             Rows::Single(values, lanes) => chains(Single(values.as_ptr(), *lanes), [*lanes, wanted], range, factors, out),
             Rows::Half(bytes, lanes) => chains(Half(bytes.as_ptr(), *lanes), [*lanes, wanted], range, factors, out),
             Rows::Turned(bytes) => {
-                chains(ByRows(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes), [bytes.lanes, wanted], range, factors, out);
+                chains(
+                    ByRows(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes),
+                    [bytes.lanes, wanted],
+                    range,
+                    factors,
+                    out,
+                );
             }
             Rows::Straight(bytes) => {
-                chains(ByLanes(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes), [bytes.lanes, wanted], range, factors, out);
+                chains(
+                    ByLanes(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes),
+                    [bytes.lanes, wanted],
+                    range,
+                    factors,
+                    out,
+                );
             }
         }
     }
