@@ -76,18 +76,19 @@ pub(super) fn run(set: Set, rows: &Rows<'_>, range: Range<usize>, wanted: usize,
     assert!(lanes.is_multiple_of(8) && factors.len() <= MOST && out.len() >= factors.len() * lanes, "room for the chains");
     assert!(range.end <= rows.count() && factors.iter().all(|factors| range.end <= factors.len()), "rows and factors");
     match set.kind() {
-        Kind::Scalar => plain(rows, range, factors, out),
+        Kind::Scalar => plain(rows, range, wanted, factors, out),
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => plain(rows, range, factors, out),
+        Kind::Neon => plain(rows, range, wanted, factors, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where its instructions do; ranges and lengths were checked above.
         Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::run(rows, range, wanted, factors, out) },
     }
 }
 
-fn plain(rows: &Rows<'_>, range: Range<usize>, factors: &[&[f32]], out: &mut [f32]) {
+fn plain(rows: &Rows<'_>, range: Range<usize>, wanted: usize, factors: &[&[f32]], out: &mut [f32]) {
     let lanes = rows.lanes();
     for (factors, out) in factors.iter().zip(out.chunks_exact_mut(lanes)) {
+        let out = &mut out[..wanted];
         out.fill(0.0);
         for row in range.clone() {
             let factor = factors[row];
