@@ -4,7 +4,11 @@
 //! nearest integer, ties to even, from the exact product. A group whose largest magnitude is below [`NOTHING`] is all zeros. A group with an
 //! infinity or a NaN has zero codes and a NaN for its scale, which makes NaN of every output of its column.
 
-use crate::{GROUP, Pool, Set, math::ROUND, sets::per_set};
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+
+use crate::{GROUP, Pool, Set, math::ROUND};
+use std::ops::Range;
 
 /// Magnitudes below this count as nothing: 127 divided by them would not be finite.
 pub const NOTHING: f32 = 1e-30;
@@ -62,16 +66,17 @@ impl Group {
     }
 }
 
-#[inline(always)]
-fn quantise_body(values: &[f32], groups: &mut [Group]) {
+/// Values in groups of 32; a rest shorter than a group is left out, as are values beyond the groups given.
+pub fn quantise(set: Set, values: &[f32], groups: &mut [Group]) {
+    #[cfg(target_arch = "x86_64")]
+    if set != Set::scalar() {
+        // SAFETY: on x86-64, any other `Set` exists only where AVX2, FMA and F16C were detected.
+        return unsafe { avx2::quantise(values, groups) };
+    }
+    let _ = set;
     for (values, group) in values.as_chunks().0.iter().zip(groups) {
         *group = Group::of(values);
     }
-}
-
-per_set! {
-    /// Values in groups of 32; a rest shorter than a group is left out, as are values beyond the groups given.
-    pub fn quantise(values: &[f32], groups: &mut [Group]) = quantise_body;
 }
 
 /// Columns of inputs for products, kept between uses so that nothing is allocated after the largest.
@@ -134,22 +139,22 @@ impl Activations {
         self.depth
     }
 
-    /// Column `index` in 8 bits.
+    /// Columns in 8 bits, one after another.
     ///
     /// # Panics
-    /// If there is no such column, or the depth is no whole number of groups.
-    pub fn groups(&self, index: usize) -> &[Group] {
-        assert!(index < self.count && self.depth.is_multiple_of(GROUP), "a quantised column");
+    /// If there are no such columns, or the depth is no whole number of groups.
+    pub fn groups(&self, columns: Range<usize>) -> &[Group] {
+        assert!(columns.end <= self.count && self.depth.is_multiple_of(GROUP), "quantised columns");
         let groups = self.depth / GROUP;
-        &self.groups[index * groups..][..groups]
+        &self.groups[columns.start * groups..columns.end * groups]
     }
 
-    /// Column `index` as it came.
+    /// Columns as they came, one after another.
     ///
     /// # Panics
-    /// If there is no such column, or its values were not kept.
-    pub fn values(&self, index: usize) -> &[f32] {
-        &self.values[index * self.depth..][..self.depth]
+    /// If there are no such columns, or their values were not kept.
+    pub fn values(&self, columns: Range<usize>) -> &[f32] {
+        &self.values[columns.start * self.depth..columns.end * self.depth]
     }
 }
 
@@ -173,6 +178,32 @@ mod tests {
         assert!(group.codes[..20].iter().all(|code| *code == -127));
         assert_eq!(group.halves, [-127 * 16, -127 * 4]);
         assert_eq!(group.scaled_sum, group.scale * (-127.0 * 20.0));
+    }
+
+    #[test]
+    fn every_set_gives_the_bits_of_plain_rust() {
+        let mut state = 1u64;
+        let mut value = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f32::from_bits((state >> 32) as u32)
+        };
+        for round in 0..2000 {
+            // Any bits at all, or numbers of one size; now and then the largest there is.
+            let values: [f32; GROUP] = std::array::from_fn(|_| match round % 3 {
+                0 => value(),
+                1 => (value().to_bits() as i32) as f32 * 1e-9,
+                _ => (value().to_bits() as i32) as f32 * 1e29,
+            });
+            let of = |set| {
+                let mut group = [Group::EMPTY];
+                quantise(set, &values, &mut group);
+                let [Group { codes, scale, scaled_sum, sum, halves }] = group;
+                (codes, scale.to_bits(), scaled_sum.to_bits(), sum, halves)
+            };
+            for set in Set::available() {
+                assert_eq!(of(*set), of(Set::scalar()), "{} on {values:?}", set.name());
+            }
+        }
     }
 
     #[test]

@@ -26,7 +26,7 @@ use std::cell::{Cell, RefCell};
 /// Positions of a page.
 pub const PAGE: usize = 64;
 /// Queries that a thread takes through the pages together, at most.
-const TOGETHER: usize = 32;
+const TOGETHER: usize = 48;
 /// Queries of a tile for which it pays to work on pages apart, at most.
 const FEW: usize = 16;
 /// Pages for which it pays, at least.

@@ -197,6 +197,11 @@ impl Matrix {
         self.rows.div_ceil(PANEL_ROWS)
     }
 
+    /// Bytes of a panel.
+    pub(crate) const fn panel_bytes(&self) -> usize {
+        self.panel
+    }
+
     /// The bytes of panel `index`.
     pub(crate) fn panel(&self, index: usize) -> &[u8] {
         &(*self.bytes).as_ref()[self.start + index * self.panel..][..self.panel]

@@ -264,6 +264,17 @@ impl<'a, T> Parts<'a, T> {
         Self { start: items.as_mut_ptr(), len: items.len(), of: std::marker::PhantomData }
     }
 
+    /// Asks for the line of item `start` to be brought near for writing.
+    pub(crate) fn fetch(&self, start: usize) {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: a prefetch has no effect that can be seen, wherever it points; processors with AVX2 know the instruction or take it for none.
+        unsafe {
+            std::arch::asm!("prefetchw [{0}]", in(reg) self.start.wrapping_add(start), options(nostack, preserves_flags));
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = start;
+    }
+
     /// `len` items from `start` on.
     ///
     /// # Safety

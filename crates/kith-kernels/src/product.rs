@@ -35,8 +35,9 @@ pub struct Product<'a> {
     pub out: &'a mut [f32],
 }
 
-/// Results of a tile: 16 rows per column.
-type Tile = [[f32; PANEL_ROWS]; TILE];
+/// Results of a tile: 16 rows per column, a line of a cache each.
+#[repr(align(64))]
+struct Tile([[f32; PANEL_ROWS]; TILE]);
 
 /// Multiplies every matrix with every column. Matrices of one call share one job of the pool: give those that take the same inputs together.
 ///
@@ -55,7 +56,13 @@ pub fn multiply(pool: &Pool, set: Set, columns: &Activations, products: &mut [Pr
             given.next().map(|product| {
                 let panels = product.matrix.panel_count();
                 let per_part = if count > SOME { PANELS } else { few_columns(product.matrix, pool.threads()) };
-                Work { matrix: product.matrix, out: Parts::new(product.out), per_part, parts: panels.div_ceil(per_part) }
+                Work {
+                    matrix: product.matrix,
+                    panels: product.matrix.panels(),
+                    out: Parts::new(product.out),
+                    per_part,
+                    parts: panels.div_ceil(per_part),
+                }
             })
         })
     };
@@ -78,6 +85,8 @@ pub const MOST: usize = 8;
 /// One product, cut into parts.
 struct Work<'a> {
     matrix: &'a Matrix,
+    /// The matrix's panels, one after another.
+    panels: &'a [u8],
     out: Parts<'a, f32>,
     per_part: usize,
     parts: usize,
@@ -86,11 +95,12 @@ struct Work<'a> {
 impl Work<'_> {
     fn part(&self, set: Set, columns: &Activations, part: usize) {
         let panels = part * self.per_part..self.matrix.panel_count().min((part + 1) * self.per_part);
+        let mut room = Tile([[0.0; PANEL_ROWS]; TILE]);
         if columns.count() <= FEW || columns.count() > SOME {
             // A tile's columns meet all panels of the part, which stay in the first-level cache.
             for tile in tiles(set, 0..columns.count()) {
                 let inputs = Inputs::new(self.matrix, columns, tile.clone());
-                panels.clone().for_each(|panel| self.tile(set, panel, tile.clone(), &inputs));
+                panels.clone().for_each(|panel| self.tile(set, panel, tile.clone(), &inputs, &mut room));
             }
             return;
         }
@@ -102,20 +112,28 @@ impl Work<'_> {
         }
         let count = all.iter().flatten().count();
         for panel in panels {
-            let next = self.matrix.panel((panel + 1).min(self.matrix.panel_count() - 1));
+            let next = self.panel((panel + 1).min(self.matrix.panel_count() - 1));
             for (piece, (tile, inputs)) in next.chunks(next.len().div_ceil(count).max(1)).zip(all.iter().flatten()) {
                 fetch(piece);
-                self.tile(set, panel, tile.clone(), inputs);
+                self.tile(set, panel, tile.clone(), inputs, &mut room);
             }
         }
     }
 
-    /// One panel with some columns.
-    fn tile(&self, set: Set, panel: usize, columns: Range<usize>, inputs: &Inputs<'_>) {
-        let mut tile: Tile = [[0.0; PANEL_ROWS]; TILE];
-        let tile = &mut tile[..columns.len()];
-        fill(set, self.matrix.format(), self.matrix.panel(panel), inputs, tile);
+    fn panel(&self, panel: usize) -> &[u8] {
+        let bytes = self.matrix.panel_bytes();
+        &self.panels[panel * bytes..][..bytes]
+    }
+
+    /// One panel with some columns; `tile` is room for the results.
+    fn tile(&self, set: Set, panel: usize, columns: Range<usize>, inputs: &Inputs<'_>, tile: &mut Tile) {
         let row = panel * PANEL_ROWS;
+        // Outputs lie far apart: by the time they are written, their lines are here.
+        for column in columns.clone() {
+            self.out.fetch(column * self.matrix.rows() + row);
+        }
+        let tile = &mut tile.0[..columns.len()];
+        fill(set, self.matrix.format(), self.panel(panel), inputs, tile);
         let rows = PANEL_ROWS.min(self.matrix.rows() - row);
         for (results, column) in tile.iter().zip(columns) {
             // SAFETY: a panel belongs to one part, and a part is done once: nobody else has these rows of this column.
@@ -152,7 +170,7 @@ fn fetch(bytes: &[u8]) {
     let _ = bytes;
 }
 
-/// The columns of a tile, as the matrix wants them.
+/// The columns of a tile, as the matrix wants them; nothing beyond its width.
 enum Inputs<'a> {
     Floats([&'a [f32]; TILE]),
     Codes([&'a [Group]; TILE]),
@@ -160,15 +178,21 @@ enum Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     fn new(matrix: &Matrix, columns: &'a Activations, tile: Range<usize>) -> Self {
-        let (first, width) = (tile.start, tile.len());
         if matrix.format().is_float() {
-            Self::Floats(std::array::from_fn(|i| columns.values(first + i.min(width - 1))))
+            Self::Floats(each(columns.values(tile), matrix.depth()))
         } else {
-            let codes: [&[Group]; TILE] = std::array::from_fn(|i| columns.groups(first + i.min(width - 1)));
-            debug_assert!(codes.iter().all(|groups| groups.len() * GROUP == matrix.depth()));
-            Self::Codes(codes)
+            Self::Codes(each(columns.groups(tile), matrix.depth() / GROUP))
         }
     }
+}
+
+/// The columns of a tile, of `depth` items each.
+fn each<T>(mut columns: &[T], depth: usize) -> [&[T]; TILE] {
+    std::array::from_fn(|_| {
+        let (column, others) = columns.split_at_checked(depth).unwrap_or_default();
+        columns = others;
+        column
+    })
 }
 
 /// Panels that a thread takes at a time when there are few columns.

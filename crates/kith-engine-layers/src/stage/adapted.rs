@@ -106,7 +106,7 @@ impl Work {
                 inputs
             } else {
                 self.inputs.clear();
-                columns.iter().for_each(|column| self.inputs.extend_from_slice(inputs.values(*column)));
+                columns.iter().for_each(|column| self.inputs.extend_from_slice(inputs.values(*column..*column + 1)));
                 self.gathered.load(pool, set, &self.inputs, inputs.depth());
                 &self.gathered
             };

@@ -10,7 +10,7 @@ use std::ops::Range;
 /// Values in 8 bits that share a scale.
 pub(super) const SHARING: usize = 32;
 /// Chains that run together, at most.
-pub(super) const MOST: usize = 4;
+pub(super) const MOST: usize = 6;
 
 /// Rows of `lanes` values each; `lanes` is a multiple of 8.
 #[derive(Clone, Copy)]
@@ -66,27 +66,29 @@ impl Rows<'_> {
 }
 
 /// `out[q][lane]` is the chain `fma(factors[q][row], rows[row][lane], out)` over `range` in ascending order, from 0. `out` has the lanes of one
-/// chain after another.
+/// chain after another; those from `wanted` on may be left as they were.
 ///
 /// # Panics
 /// If the range does not lie within rows and factors, `out` is too short, there are more than [`MOST`] chains, or lanes are no multiple of 8.
-pub(super) fn run(set: Set, rows: &Rows<'_>, range: Range<usize>, factors: &[&[f32]], out: &mut [f32]) {
+pub(super) fn run(set: Set, rows: &Rows<'_>, range: Range<usize>, wanted: usize, factors: &[&[f32]], out: &mut [f32]) {
     let lanes = rows.lanes();
+    let wanted = wanted.min(lanes);
     assert!(lanes.is_multiple_of(8) && factors.len() <= MOST && out.len() >= factors.len() * lanes, "room for the chains");
     assert!(range.end <= rows.count() && factors.iter().all(|factors| range.end <= factors.len()), "rows and factors");
     match set.kind() {
-        Kind::Scalar => plain(rows, range, factors, out),
+        Kind::Scalar => plain(rows, range, wanted, factors, out),
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => plain(rows, range, factors, out),
+        Kind::Neon => plain(rows, range, wanted, factors, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where its instructions do; ranges and lengths were checked above.
-        Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::run(rows, range, factors, out) },
+        Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::run(rows, range, wanted, factors, out) },
     }
 }
 
-fn plain(rows: &Rows<'_>, range: Range<usize>, factors: &[&[f32]], out: &mut [f32]) {
+fn plain(rows: &Rows<'_>, range: Range<usize>, wanted: usize, factors: &[&[f32]], out: &mut [f32]) {
     let lanes = rows.lanes();
     for (factors, out) in factors.iter().zip(out.chunks_exact_mut(lanes)) {
+        let out = &mut out[..wanted];
         out.fill(0.0);
         for row in range.clone() {
             let factor = factors[row];

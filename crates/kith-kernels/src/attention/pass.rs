@@ -147,7 +147,8 @@ impl Pass {
             let seen: [_; chains::MOST] = std::array::from_fn(|i| visible(shape, tile.position(start + i.min(width - 1)), index));
             let vectors: [&[f32]; chains::MOST] =
                 std::array::from_fn(|i| &queries[tile.at(start + i.min(width - 1), head)..][..head]);
-            chains::run(set, &rows.keys, 0..head, &vectors[..width], self.scores[..width].as_flattened_mut());
+            let last = seen.iter().map(|(_, to)| *to).max().unwrap_or(PAGE);
+            chains::run(set, &rows.keys, 0..head, last, &vectors[..width], self.scores[..width].as_flattened_mut());
             let mut sums = [(0.0, 0.0); chains::MOST];
             for i in 0..width {
                 let (from, to) = seen[i];
@@ -162,7 +163,7 @@ impl Pass {
                 let (from, to) = seen[i];
                 let end = (i..width).find(|j| seen[*j] != seen[i]).unwrap_or(width);
                 if from < to {
-                    chains::run(set, &rows.values, from..to, &weights[i..end], &mut self.partial[i * head..end * head]);
+                    chains::run(set, &rows.values, from..to, head, &weights[i..end], &mut self.partial[i * head..end * head]);
                 }
                 i = end;
             }

@@ -7,9 +7,11 @@ use crate::{
     vector::largest,
 };
 
-/// Scores of a page to weights: gives the largest score and the sum of weights. Slots outside `from..to` get weight 0.
+/// Scores of a page to weights: gives the largest score and the sum of weights. Slots before `from` get weight 0; those from `to` on mean nothing.
 #[inline(always)]
 fn soften_body(scores: &mut [f32; PAGE], from: usize, to: usize, scale: f32, cap: Option<f32>) -> (f32, f32) {
+    // Whole partial sums: more slots would add zeros.
+    let scores = &mut scores[..to.next_multiple_of(16).min(PAGE)];
     for score in scores.iter_mut() {
         *score *= scale;
     }

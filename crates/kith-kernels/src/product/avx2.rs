@@ -3,6 +3,7 @@
 //! Unsigned codes meet signed activations in `vpmaddubsw`, whose pairs of products fit 16 bits; as many pairs are added in 16 bits as must
 //! fit (8 for 4 bits: 8 * 2 * 15 * 127 = 30,480), then widened. Signed bytes go in as their magnitude, with their sign given to the activation.
 
+mod bytes;
 mod codes;
 mod floats;
 pub(super) mod forms;

@@ -73,45 +73,62 @@ impl Read for ByLanes {
 
 /// # Safety
 /// AVX2, FMA and F16C are here; what [`super::run`] checks holds.
-pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, factors: &[&[f32]], out: &mut [f32]) {
+pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, wanted: usize, factors: &[&[f32]], out: &mut [f32]) {
     // SAFETY: the caller's promise; there are as many chains as the number says.
     unsafe {
         match rows {
-            Rows::Single(values, lanes) => chains(Single(values.as_ptr(), *lanes), *lanes, range, factors, out),
-            Rows::Half(bytes, lanes) => chains(Half(bytes.as_ptr(), *lanes), *lanes, range, factors, out),
+            Rows::Single(values, lanes) => chains(Single(values.as_ptr(), *lanes), [*lanes, wanted], range, factors, out),
+            Rows::Half(bytes, lanes) => chains(Half(bytes.as_ptr(), *lanes), [*lanes, wanted], range, factors, out),
             Rows::Turned(bytes) => {
-                chains(ByRows(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes), bytes.lanes, range, factors, out);
+                chains(
+                    ByRows(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes),
+                    [bytes.lanes, wanted],
+                    range,
+                    factors,
+                    out,
+                );
             }
             Rows::Straight(bytes) => {
-                chains(ByLanes(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes), bytes.lanes, range, factors, out);
+                chains(
+                    ByLanes(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes),
+                    [bytes.lanes, wanted],
+                    range,
+                    factors,
+                    out,
+                );
             }
         }
     }
 }
 
+/// Lanes are given as there are and as are wanted.
+///
 /// # Safety
 /// As [`run`], for these rows.
-unsafe fn chains<R: Read>(rows: R, lanes: usize, range: Range<usize>, factors: &[&[f32]], out: &mut [f32]) {
+unsafe fn chains<R: Read>(rows: R, lanes: [usize; 2], range: Range<usize>, factors: &[&[f32]], out: &mut [f32]) {
     // SAFETY: the caller's promise.
     unsafe {
         match factors.len() {
             0 => {}
             1 => together::<R, 1, 8>(rows, lanes, range, factors, out),
             2 => together::<R, 2, 4>(rows, lanes, range, factors, out),
-            3 => together::<R, 3, 4>(rows, lanes, range, factors, out),
-            _ => together::<R, 4, 2>(rows, lanes, range, factors, out),
+            3 => together::<R, 3, 3>(rows, lanes, range, factors, out),
+            4 => together::<R, 4, 2>(rows, lanes, range, factors, out),
+            5 => together::<R, 5, 2>(rows, lanes, range, factors, out),
+            _ => together::<R, 6, 2>(rows, lanes, range, factors, out),
         }
     }
 }
 
-/// Q chains, V vectors of lanes at a time while there are so many, then one at a time.
+/// Q chains, V vectors of lanes at a time while there are so many, then two, then one: sums, values and a factor fit the 16 registers, since a sum
+/// that goes through memory makes its chain three times as long.
 ///
 /// # Safety
 /// As [`run`], for Q chains over these rows.
 #[target_feature(enable = "avx2,fma,f16c")]
 unsafe fn together<R: Read, const Q: usize, const V: usize>(
     rows: R,
-    lanes: usize,
+    [lanes, wanted]: [usize; 2],
     range: Range<usize>,
     factors: &[&[f32]],
     out: &mut [f32],
@@ -119,12 +136,17 @@ unsafe fn together<R: Read, const Q: usize, const V: usize>(
     let factors: [*const f32; Q] = std::array::from_fn(|q| factors[q].as_ptr());
     let out = out.as_mut_ptr();
     let mut lane = 0;
-    while lane + 8 * V <= lanes {
+    while lane + 8 * V <= lanes && lane < wanted {
         // SAFETY: the lanes lie within rows and output.
         unsafe { some::<R, Q, V>(rows, lanes, lane, range.clone(), factors, out) };
         lane += 8 * V;
     }
-    while lane < lanes {
+    while V > 2 && lane + 16 <= lanes && lane < wanted {
+        // SAFETY: as above.
+        unsafe { some::<R, Q, 2>(rows, lanes, lane, range.clone(), factors, out) };
+        lane += 16;
+    }
+    while lane < wanted {
         // SAFETY: lanes are a multiple of 8: eight more lie within rows and output.
         unsafe { some::<R, Q, 1>(rows, lanes, lane, range.clone(), factors, out) };
         lane += 8;

@@ -21,6 +21,7 @@ pub(super) unsafe fn tile<F: Codes>(panel: &[u8], inputs: &[&[Group]], tile: &mu
             1 => rows::<F, 1>(panel, inputs, tile),
             2 => rows::<F, 2>(panel, inputs, tile),
             3 => rows::<F, 3>(panel, inputs, tile),
+            _ if F::BITS == 8 => super::bytes::four(panel, inputs, tile),
             _ => rows::<F, 4>(panel, inputs, tile),
         }
     }
@@ -180,6 +181,24 @@ unsafe fn bytes<F: Codes, const C: usize, const T: usize>(
     }
 }
 
+/// Times what is subtracted from a form's codes, which is a power of two.
+///
+/// # Safety
+/// AVX2 is here.
+#[inline(always)]
+unsafe fn times_offset<F: Codes>(sums: __m256i) -> __m256i {
+    // SAFETY: the caller's promise.
+    unsafe {
+        match F::OFFSET {
+            2 => _mm256_slli_epi32::<2>(sums),
+            3 => _mm256_slli_epi32::<3>(sums),
+            4 => _mm256_slli_epi32::<4>(sums),
+            5 => _mm256_slli_epi32::<5>(sums),
+            _ => _mm256_sll_epi32(sums, _mm_cvtsi32_si128(F::OFFSET)),
+        }
+    }
+}
+
 /// Integer sums of a group, less the offset times the sum of the activations.
 ///
 /// # Safety
@@ -224,7 +243,7 @@ unsafe fn plain<F: Codes, const C: usize>(at: *const u8, groups: [*const Group; 
         }
         if F::OFFSET > 0 {
             for c in 0..C {
-                let offset = _mm256_sll_epi32(_mm256_set1_epi32((*groups[c]).sum), _mm_cvtsi32_si128(F::OFFSET));
+                let offset = times_offset::<F>(_mm256_set1_epi32((*groups[c]).sum));
                 for h in 0..2 {
                     wholes[c][h] = _mm256_sub_epi32(wholes[c][h], offset);
                 }
@@ -279,7 +298,7 @@ unsafe fn scaled<F: Codes, const C: usize>(
             for c in 0..C {
                 for h in 0..2 {
                     let sum = _mm256_madd_epi16(both[h], halves(groups[c]));
-                    wholes[c][h] = _mm256_sub_epi32(wholes[c][h], _mm256_sll_epi32(sum, _mm_cvtsi32_si128(F::OFFSET)));
+                    wholes[c][h] = _mm256_sub_epi32(wholes[c][h], times_offset::<F>(sum));
                 }
             }
         }
