@@ -106,6 +106,29 @@ fn draws_follow_the_distribution() {
 }
 
 #[test]
+fn draws_from_a_whole_vocabulary_find_the_token_at_their_share() {
+    // 1000 tokens, every third forbidden; the others weigh alike.
+    let logits: Vec<f32> = (0..1000).map(|id| if id % 3 == 0 { f32::NEG_INFINITY } else { 0.5 }).collect();
+    let open: Vec<u32> = (0..1000).filter(|id| id % 3 != 0).collect();
+    for (place, id) in open.iter().enumerate() {
+        let share = (place as f64 + 0.5) / open.len() as f64;
+        assert_eq!(choose(&logits, &plain(), || share), Some(*id));
+    }
+    assert_eq!(choose(&logits, &plain(), || 1.0 - f64::EPSILON / 2.0), Some(998));
+    assert_eq!(choose(&[-900.0, 0.0, -900.0], &plain(), || 1.0 - f64::EPSILON / 2.0), Some(1));
+}
+
+#[test]
+fn the_exponential_is_near_the_true_one() {
+    for step in 0..870_000 {
+        let x = -(step as f32) * 1e-4;
+        let (near, exact) = (f64::from(exp(x)), f64::from(x).exp());
+        assert!((near - exact).abs() <= 4e-7 * exact, "{x}: {near} instead of {exact}");
+    }
+    assert_eq!((exp(0.0), exp(-88.0), exp(f32::NEG_INFINITY), exp(f32::NAN)), (1.0, 0.0, 0.0, 0.0));
+}
+
+#[test]
 fn the_top_list_is_sorted_and_no_longer_than_the_vocabulary() {
     assert_eq!(top(&[0.0, 3.0, 1.0, 3.0], 3), [1, 3, 2]);
     assert_eq!(top(&[0.0, f32::NEG_INFINITY], 5), [0]);
@@ -126,7 +149,7 @@ proptest! {
     #[test]
     fn the_nucleus_reaches_p_and_would_not_without_its_last(logits in logits(), p in 0.01f32..0.99) {
         let p = f64::from(p);
-        let highest = f64::from(logits.iter().copied().fold(f32::MIN, f32::max));
+        let highest = logits.iter().copied().fold(f32::MIN, f32::max);
         let weights = Weights { logits: &logits, highest, temperature: 1.0 };
         let mut kept = open(&logits);
         keep_nucleus(&mut kept, &weights, p);
