@@ -156,7 +156,7 @@ impl Residency {
             let this = Arc::clone(self);
             tokio::spawn(async move {
                 // Models that answer for longer than a request is patient stay, and leave with their next idle time.
-                if let Err(error) = this.make_room("the models in memory", 0).await {
+                if let Err(error) = this.make_room("the models in memory", 0, ROOM_PATIENCE).await {
                     tracing::warn!(%error, "models in memory hold more than they may from now on");
                 }
             });
@@ -316,9 +316,14 @@ impl Residency {
         Ok(())
     }
 
-    /// Frees the memory a model needs, and gives the right to load it. Others may load while this one waits for room.
-    async fn make_room(&self, model: &str, needed: u64) -> Result<tokio::sync::MutexGuard<'_, ()>, InferenceError> {
-        let patience = Instant::now() + ROOM_PATIENCE;
+    /// Frees the memory a model needs, and gives the right to load it; waits so long for busy models to leave. Others may load meanwhile.
+    async fn make_room(
+        &self,
+        model: &str,
+        needed: u64,
+        patience: Duration,
+    ) -> Result<tokio::sync::MutexGuard<'_, ()>, InferenceError> {
+        let patience = Instant::now() + patience;
         loop {
             let turn = self.loading.lock().await;
             let changed = self.changed.notified();

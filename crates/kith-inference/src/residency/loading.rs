@@ -1,12 +1,12 @@
 //! Loading weights: which engine holds them, and which small model guesses for them.
 
 use super::{
-    Residency,
+    ROOM_PATIENCE, Residency,
     resident::{Held, Resident},
 };
 use crate::{InferenceError, ModelCard, engines::Work, template::ChatTemplate};
 use kith_engine::{Engine, EngineError, Loaded, ModelSpec};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// Why an engine does not hold a model.
 enum Failure {
@@ -19,11 +19,7 @@ enum Failure {
 impl Failure {
     /// Whether it may be for the sake of the draft.
     fn is_of_draft(&self) -> bool {
-        matches!(
-            self,
-            Self::Room(InferenceError::OutOfMemory { .. })
-                | Self::Engine(EngineError::UnsuitableDraft(_) | EngineError::OutOfMemory { .. })
-        )
+        matches!(self, Self::Room(_) | Self::Engine(EngineError::UnsuitableDraft(_) | EngineError::OutOfMemory { .. }))
     }
 }
 
@@ -100,7 +96,8 @@ impl Residency {
             };
             if let Some(draft) = draft {
                 let both = ModelSpec { draft: Some(draft.spec.path.clone()), ..spec.clone() };
-                match self.held_by(engine.as_ref(), card, both).await {
+                // No answer waits for a draft's sake: where there is no room for both at once, it goes without.
+                match self.held_by(engine.as_ref(), card, both, Duration::ZERO).await {
                     Ok(model) => {
                         tracing::info!(model = card.name, draft = draft.name, "loaded with a draft model");
                         return held(model, Some(draft));
@@ -108,12 +105,11 @@ impl Residency {
                     Err(failure) if failure.is_of_draft() => {
                         tracing::warn!(model = card.name, draft = draft.name, reason = %failure, "loaded without the draft model");
                     }
-                    Err(Failure::Room(error)) => return Err(error),
                     // What is wrong with the model itself shows again below.
-                    Err(Failure::Engine(_)) => {}
+                    Err(_) => {}
                 }
             }
-            let error = match self.held_by(engine.as_ref(), card, spec.clone()).await {
+            let error = match self.held_by(engine.as_ref(), card, spec.clone(), ROOM_PATIENCE).await {
                 Ok(model) => return held(model, None),
                 Err(Failure::Room(error)) => return Err(error),
                 Err(Failure::Engine(error)) => error,
@@ -137,11 +133,17 @@ impl Residency {
         Err(bad(refused.unwrap_or_else(|| format!("no engine here reads models of architecture `{}`", spec.architecture))))
     }
 
-    /// Makes room and has this engine load it.
-    async fn held_by(&self, engine: &dyn Engine, card: &ModelCard, spec: ModelSpec) -> Result<Arc<dyn Loaded>, Failure> {
+    /// Makes room, for which it waits so long, and has this engine load it.
+    async fn held_by(
+        &self,
+        engine: &dyn Engine,
+        card: &ModelCard,
+        spec: ModelSpec,
+        patience: Duration,
+    ) -> Result<Arc<dyn Loaded>, Failure> {
         let estimate = engine.estimate(&spec);
         let needed = estimate.weights.saturating_add(estimate.cache);
-        let _one_at_a_time = self.make_room(&card.name, needed).await.map_err(Failure::Room)?;
+        let _one_at_a_time = self.make_room(&card.name, needed, patience).await.map_err(Failure::Room)?;
         engine.load(spec).await.map_err(Failure::Engine)
     }
 }

@@ -1,11 +1,14 @@
 //! Models that guess for others, on the scripted engine.
 
 use crate::{
-    Bounds, Catalogue, Inference, InferenceError, ModelCard,
+    Bounds, Catalogue, Generate, Inference, InferenceError, ModelCard, Prompt,
     answer::made::{bounds, card, inference},
 };
 use kith_engine::{Engine, EngineError, Loaded, Memory, ModelSpec, scripted::ScriptedEngine};
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 /// Knows `large`, `small` and `tiny`, and none that is `gone`. Their files are called as they are.
 struct Sizes;
@@ -112,6 +115,20 @@ async fn a_draft_that_does_not_suit_or_has_no_room_or_is_gone_leaves_the_model_w
         assert_eq!(engine.loads(), loads);
         assert_eq!(inference.loaded().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn no_model_waits_for_room_for_its_draft() {
+    let mut engine = Guessing::new(true, 200);
+    engine.engine = ScriptedEngine::saying("one two three").with_pace(Duration::from_secs(3600));
+    let few = Bounds { memory: 1000, ..drafting("tiny") };
+    let inference = inference(vec![Arc::new(engine.clone())], Sizes, few);
+    // While this one answers, there is room for a small model, and none for its draft.
+    let _answer = inference.generate(Generate::new("large", Prompt::Raw("a".into()))).await.unwrap();
+    let begun = Instant::now();
+    inference.load("small", None, None).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(engine.loads(), [with("large", Some("tiny")), with("small", None)]);
 }
 
 #[tokio::test]
