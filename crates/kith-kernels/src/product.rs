@@ -227,7 +227,7 @@ fn fill(set: Set, format: Format, panel: &[u8], inputs: &Inputs<'_>, tile: &mut 
                     }
                 }
                 #[cfg(target_arch = "aarch64")]
-                Kind::Neon => plain::floats(format, panel, inputs, tile),
+                Kind::Neon | Kind::NeonI8mm => plain::floats(format, panel, inputs, tile),
             }
         }
         Inputs::Codes(inputs) => {
@@ -246,6 +246,9 @@ fn fill(set: Set, format: Format, panel: &[u8], inputs: &Inputs<'_>, tile: &mut 
                 // SAFETY: as above.
                 #[cfg(target_arch = "aarch64")]
                 Kind::Neon => unsafe { neon::codes(format, panel, inputs, tile) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "aarch64")]
+                Kind::NeonI8mm => unsafe { neon::codes_i8mm(format, panel, inputs, tile) },
             }
         }
     }

@@ -23,6 +23,9 @@ pub(crate) enum Kind {
     /// NEON with dot products, on 64-bit ARM.
     #[cfg(target_arch = "aarch64")]
     Neon,
+    /// The same with products of small matrices.
+    #[cfg(target_arch = "aarch64")]
+    NeonI8mm,
 }
 
 impl Set {
@@ -62,12 +65,15 @@ impl Set {
             #[cfg(target_arch = "aarch64")]
             if std::arch::is_aarch64_feature_detected!("dotprod") {
                 sets.push(Self(Kind::Neon));
+                if std::arch::is_aarch64_feature_detected!("i8mm") {
+                    sets.push(Self(Kind::NeonI8mm));
+                }
             }
             sets
         })
     }
 
-    /// Its name, for reports: `scalar`, `avx2`, `avx-vnni`, `avx512-vnni`, `neon-dotprod`.
+    /// Its name, for reports: `scalar`, `avx2`, `avx-vnni`, `avx512-vnni`, `neon-dotprod`, `neon-i8mm`.
     pub const fn name(self) -> &'static str {
         match self.0 {
             Kind::Scalar => "scalar",
@@ -79,6 +85,8 @@ impl Set {
             Kind::Avx512 => "avx512-vnni",
             #[cfg(target_arch = "aarch64")]
             Kind::Neon => "neon-dotprod",
+            #[cfg(target_arch = "aarch64")]
+            Kind::NeonI8mm => "neon-i8mm",
         }
     }
 

@@ -78,7 +78,7 @@ pub(super) fn run(set: Set, rows: &Rows<'_>, range: Range<usize>, wanted: usize,
     match set.kind() {
         Kind::Scalar => plain(rows, range, wanted, factors, out),
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => plain(rows, range, wanted, factors, out),
+        Kind::Neon | Kind::NeonI8mm => plain(rows, range, wanted, factors, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where its instructions do; ranges and lengths were checked above.
         Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::run(rows, range, wanted, factors, out) },

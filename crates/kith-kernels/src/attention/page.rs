@@ -232,7 +232,7 @@ fn widen(set: Set, from: &[u8], to: &mut [f32]) {
     match set.kind() {
         Kind::Scalar => plain(to),
         #[cfg(target_arch = "aarch64")]
-        Kind::Neon => plain(to),
+        Kind::Neon | Kind::NeonI8mm => plain(to),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where F16C does.
         Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { widen_avx2(from, to) },
