@@ -1,6 +1,6 @@
 //! Chains with AVX2: as many lanes at once as keep eight or so chains in registers.
 
-use super::{Rows, SHARING};
+use super::{Bytes, Rows, SHARING};
 use std::{arch::x86_64::*, ops::Range};
 
 /// How rows are read.
@@ -74,28 +74,17 @@ impl Read for ByLanes {
 /// # Safety
 /// AVX2, FMA and F16C are here; what [`super::run`] checks holds.
 pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, wanted: usize, factors: &[&[f32]], out: &mut [f32]) {
+    let lanes = [rows.lanes(), wanted];
     // SAFETY: the caller's promise; there are as many chains as the number says.
     unsafe {
         match rows {
-            Rows::Single(values, lanes) => chains(Single(values.as_ptr(), *lanes), [*lanes, wanted], range, factors, out),
-            Rows::Half(bytes, lanes) => chains(Half(bytes.as_ptr(), *lanes), [*lanes, wanted], range, factors, out),
-            Rows::Turned(bytes) => {
-                chains(
-                    ByRows(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes),
-                    [bytes.lanes, wanted],
-                    range,
-                    factors,
-                    out,
-                );
+            Rows::Single(values, each) => chains(Single(values.as_ptr(), *each), lanes, range, factors, out),
+            Rows::Half(bytes, each) => chains(Half(bytes.as_ptr(), *each), lanes, range, factors, out),
+            Rows::Turned(Bytes { codes, scales, lanes: each }) => {
+                chains(ByRows(codes.as_ptr(), scales.as_ptr(), *each), lanes, range, factors, out);
             }
-            Rows::Straight(bytes) => {
-                chains(
-                    ByLanes(bytes.codes.as_ptr(), bytes.scales.as_ptr(), bytes.lanes),
-                    [bytes.lanes, wanted],
-                    range,
-                    factors,
-                    out,
-                );
+            Rows::Straight(Bytes { codes, scales, lanes: each }) => {
+                chains(ByLanes(codes.as_ptr(), scales.as_ptr(), *each), lanes, range, factors, out);
             }
         }
     }
