@@ -35,9 +35,12 @@ pub struct Product<'a> {
     pub out: &'a mut [f32],
 }
 
-/// Results of a tile: 16 rows per column, a line of a cache each.
+/// Panels that the highest tile takes.
+const HEIGHT: usize = 2;
+
+/// Results of a tile: for each panel 16 rows per column, a line of a cache each.
 #[repr(align(64))]
-struct Tile([[f32; PANEL_ROWS]; TILE]);
+struct Tile([[[f32; PANEL_ROWS]; TILE]; HEIGHT]);
 
 /// Multiplies every matrix with every column. Matrices of one call share one job of the pool: give those that take the same inputs together.
 ///
@@ -55,7 +58,11 @@ pub fn multiply(pool: &Pool, set: Set, columns: &Activations, products: &mut [Pr
         std::array::from_fn(|_| {
             given.next().map(|product| {
                 let panels = product.matrix.panel_count();
-                let per_part = if count > SOME { PANELS } else { few_columns(product.matrix, pool.threads()) };
+                let per_part = match few_columns(product.matrix, pool.threads()) {
+                    few if count <= FEW => few,
+                    few if count <= SOME => few.next_multiple_of(HEIGHT),
+                    _ => PANELS,
+                };
                 Work {
                     matrix: product.matrix,
                     panels: product.matrix.panels(),
@@ -95,52 +102,66 @@ struct Work<'a> {
 impl Work<'_> {
     fn part(&self, set: Set, columns: &Activations, part: usize) {
         let panels = part * self.per_part..self.matrix.panel_count().min((part + 1) * self.per_part);
-        let mut room = Tile([[0.0; PANEL_ROWS]; TILE]);
+        let mut room = Tile([[[0.0; PANEL_ROWS]; TILE]; HEIGHT]);
         if columns.count() <= FEW || columns.count() > SOME {
             // A tile's columns meet all panels of the part, which stay in the first-level cache.
             for tile in tiles(set, 0..columns.count()) {
                 let inputs = Inputs::new(self.matrix, columns, tile.clone());
-                panels.clone().for_each(|panel| self.tile(set, panel, tile.clone(), &inputs, &mut room));
+                for panels in self.blocks(set, panels.clone(), tile.len()) {
+                    self.tile(set, panels, tile.clone(), &inputs, &mut room);
+                }
             }
             return;
         }
-        // A panel meets all columns, and the next one is fetched meanwhile, piece by piece.
-        let all: Tiles<'_> = std::array::from_fn(|_| None);
-        let mut all = all;
+        // A panel (or two) meets all columns, and the next one is fetched meanwhile, piece by piece.
+        let mut all: Tiles<'_> = std::array::from_fn(|_| None);
         for (place, tile) in all.iter_mut().zip(tiles(set, 0..columns.count())) {
             *place = Some((tile.clone(), Inputs::new(self.matrix, columns, tile)));
         }
         let count = all.iter().flatten().count();
-        for panel in panels {
-            let next = self.panel((panel + 1).min(self.matrix.panel_count() - 1));
-            for (piece, (tile, inputs)) in next.chunks(next.len().div_ceil(count).max(1)).zip(all.iter().flatten()) {
-                fetch(piece);
-                self.tile(set, panel, tile.clone(), inputs, &mut room);
+        for block in self.blocks(set, panels, TILE) {
+            let next = self.bytes(block.end..(block.end + block.len()).min(self.matrix.panel_count()));
+            let mut pieces = next.chunks(next.len().div_ceil(count).max(1));
+            for (tile, inputs) in all.iter().flatten() {
+                fetch(pieces.next().unwrap_or_default());
+                for panels in self.blocks(set, block.clone(), tile.len()) {
+                    self.tile(set, panels, tile.clone(), inputs, &mut room);
+                }
             }
         }
     }
 
-    fn panel(&self, panel: usize) -> &[u8] {
-        let bytes = self.matrix.panel_bytes();
-        &self.panels[panel * bytes..][..bytes]
+    /// Panels that are taken together with so many columns, one block after another.
+    fn blocks(&self, set: Set, panels: Range<usize>, columns: usize) -> impl Iterator<Item = Range<usize>> {
+        let height = height(set, self.matrix.format(), columns);
+        panels.clone().step_by(height).map(move |panel| panel..(panel + height).min(panels.end))
     }
 
-    /// One panel with some columns; `tile` is room for the results.
-    fn tile(&self, set: Set, panel: usize, columns: Range<usize>, inputs: &Inputs<'_>, tile: &mut Tile) {
-        let row = panel * PANEL_ROWS;
+    /// The bytes of some panels.
+    fn bytes(&self, panels: Range<usize>) -> &[u8] {
+        let bytes = self.matrix.panel_bytes();
+        &self.panels[panels.start * bytes..panels.end * bytes]
+    }
+
+    /// One panel, or two, with some columns; `room` is for the results.
+    fn tile(&self, set: Set, panels: Range<usize>, columns: Range<usize>, inputs: &Inputs<'_>, room: &mut Tile) {
         // Outputs lie far apart: by the time they are written, their lines are here.
-        for column in columns.clone() {
-            self.out.fetch(column * self.matrix.rows() + row);
+        for panel in panels.clone() {
+            for column in columns.clone() {
+                self.out.fetch(column * self.matrix.rows() + panel * PANEL_ROWS);
+            }
         }
-        let tile = &mut tile.0[..columns.len()];
-        fill(set, self.matrix.format(), self.panel(panel), inputs, tile);
-        let rows = PANEL_ROWS.min(self.matrix.rows() - row);
-        for (results, column) in tile.iter().zip(columns) {
-            // SAFETY: a panel belongs to one part, and a part is done once: nobody else has these rows of this column.
-            let out = unsafe { self.out.slice(column * self.matrix.rows() + row, rows) };
-            match out.as_chunks_mut::<PANEL_ROWS>() {
-                ([out], []) => *out = *results,
-                (_, out) => out.copy_from_slice(&results[..rows]),
+        fill(set, self.matrix, self.bytes(panels.clone()), inputs, columns.len(), room);
+        for (panel, results) in panels.zip(&room.0) {
+            let row = panel * PANEL_ROWS;
+            let rows = PANEL_ROWS.min(self.matrix.rows() - row);
+            for (results, column) in results.iter().zip(columns.clone()) {
+                // SAFETY: a panel belongs to one part, and a part is done once: nobody else has these rows of this column.
+                let out = unsafe { self.out.slice(column * self.matrix.rows() + row, rows) };
+                match out.as_chunks_mut::<PANEL_ROWS>() {
+                    ([out], []) => *out = *results,
+                    (_, out) => out.copy_from_slice(&results[..rows]),
+                }
             }
         }
     }
@@ -211,44 +232,61 @@ fn width(set: Set, left: usize) -> usize {
     }
 }
 
-/// The products of one panel with the `tile.len()` (1 to 4, or 8) columns of `inputs`.
-fn fill(set: Set, format: Format, panel: &[u8], inputs: &Inputs<'_>, tile: &mut [[f32; PANEL_ROWS]]) {
+/// Panels to take together with so many columns.
+fn height(set: Set, format: Format, columns: usize) -> usize {
+    match set.kind() {
+        #[cfg(target_arch = "x86_64")]
+        Kind::Avx512 if columns == TILE && !format.is_float() => HEIGHT,
+        _ => 1,
+    }
+}
+
+/// The products of one panel with the first `count` (1 to 4, or 8) columns of `inputs`, or of two as [`height`] says.
+fn fill(set: Set, matrix: &Matrix, panels: &[u8], inputs: &Inputs<'_>, count: usize, room: &mut Tile) {
+    let format = matrix.format();
+    #[cfg(target_arch = "x86_64")]
+    if let (Kind::Avx512, Inputs::Codes(inputs)) = (set.kind(), inputs)
+        && panels.len() > matrix.panel_bytes()
+    {
+        let (first, second) = panels.split_at(matrix.panel_bytes());
+        // SAFETY: a `Set` of this kind exists only where its instructions do. The panels are whole, of this format and as deep as each column; two
+        // are given with as many columns as a tile has.
+        return unsafe { avx512::pair(format, [first, second], inputs, room.0.each_mut()) };
+    }
+    let tiles = room.0[0][..count].chunks_mut(FEW);
     match inputs {
         Inputs::Floats(inputs) => {
-            let inputs = &inputs[..tile.len()];
-            match set.kind() {
-                Kind::Scalar => plain::floats(format, panel, inputs, tile),
-                #[cfg(target_arch = "x86_64")]
-                Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => {
-                    for (inputs, tile) in inputs.chunks(FEW).zip(tile.chunks_mut(FEW)) {
-                        // SAFETY: a `Set` of this kind exists only where its instructions do. The panel is one of this format, as deep as each
-                        // column.
-                        unsafe { avx2::floats(format, panel, inputs, tile) };
-                    }
+            for (inputs, tile) in inputs[..count].chunks(FEW).zip(tiles) {
+                match set.kind() {
+                    Kind::Scalar => plain::floats(format, panels, inputs, tile),
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "x86_64")]
+                    Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::floats(format, panels, inputs, tile) },
+                    #[cfg(target_arch = "aarch64")]
+                    Kind::Neon | Kind::NeonI8mm => plain::floats(format, panels, inputs, tile),
                 }
-                #[cfg(target_arch = "aarch64")]
-                Kind::Neon | Kind::NeonI8mm => plain::floats(format, panel, inputs, tile),
             }
         }
         Inputs::Codes(inputs) => {
-            let inputs = &inputs[..tile.len()];
-            match set.kind() {
-                Kind::Scalar => plain::codes(format, panel, inputs, tile),
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Kind::Avx2 => unsafe { avx2::codes(format, panel, inputs, tile) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Kind::AvxVnni => unsafe { avx2::codes_vnni(format, panel, inputs, tile) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "x86_64")]
-                Kind::Avx512 => unsafe { avx512::codes(format, panel, inputs, tile) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "aarch64")]
-                Kind::Neon => unsafe { neon::codes(format, panel, inputs, tile) },
-                // SAFETY: as above.
-                #[cfg(target_arch = "aarch64")]
-                Kind::NeonI8mm => unsafe { neon::codes_i8mm(format, panel, inputs, tile) },
+            for (inputs, tile) in inputs[..count].chunks(FEW).zip(tiles) {
+                match set.kind() {
+                    Kind::Scalar => plain::codes(format, panels, inputs, tile),
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "x86_64")]
+                    Kind::Avx2 => unsafe { avx2::codes(format, panels, inputs, tile) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "x86_64")]
+                    Kind::AvxVnni => unsafe { avx2::codes_vnni(format, panels, inputs, tile) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "x86_64")]
+                    Kind::Avx512 => unsafe { avx512::codes(format, panels, inputs, tile) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "aarch64")]
+                    Kind::Neon => unsafe { neon::codes(format, panels, inputs, tile) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "aarch64")]
+                    Kind::NeonI8mm => unsafe { neon::codes_i8mm(format, panels, inputs, tile) },
+                }
             }
         }
     }
