@@ -17,7 +17,7 @@ pub(crate) enum Kind {
     /// AVX-VNNI for products, and [`Kind::Avx2`] for the rest.
     #[cfg(target_arch = "x86_64")]
     AvxVnni,
-    /// AVX-512 F, BW and VNNI for products, and [`Kind::Avx2`] for the rest.
+    /// AVX-512 F, BW, DQ, VL and VNNI.
     #[cfg(target_arch = "x86_64")]
     Avx512,
     /// NEON with dot products, on 64-bit ARM.
@@ -57,6 +57,8 @@ impl Set {
                 }
                 if is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512dq")
+                    && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
                 {
                     sets.push(Self(Kind::Avx512));
@@ -110,9 +112,17 @@ macro_rules! per_set {
                 fn avx2($($arg: $ty),*) $(-> $ret)? {
                     $body($($arg),*)
                 }
-                if set.kind() != $crate::sets::Kind::Scalar {
+                #[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl")]
+                #[allow(clippy::too_many_arguments)]
+                fn avx512($($arg: $ty),*) $(-> $ret)? {
+                    $body($($arg),*)
+                }
+                match set.kind() {
+                    $crate::sets::Kind::Scalar => {}
+                    // SAFETY: a `Set` of this kind exists only where these were detected.
+                    $crate::sets::Kind::Avx512 => return unsafe { avx512($($arg),*) },
                     // SAFETY: on x86-64, a `Set` of any other kind exists only where AVX2, FMA and F16C were detected.
-                    return unsafe { avx2($($arg),*) };
+                    _ => return unsafe { avx2($($arg),*) },
                 }
             }
             let _ = set;

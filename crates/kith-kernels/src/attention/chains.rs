@@ -3,6 +3,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 use crate::{Set, float::from_f16, sets::Kind};
 use std::ops::Range;
@@ -81,7 +83,10 @@ pub(super) fn run(set: Set, rows: &Rows<'_>, range: Range<usize>, wanted: usize,
         Kind::Neon | Kind::NeonI8mm => plain(rows, range, wanted, factors, out),
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Set` of this kind exists only where its instructions do; ranges and lengths were checked above.
-        Kind::Avx2 | Kind::AvxVnni | Kind::Avx512 => unsafe { avx2::run(rows, range, wanted, factors, out) },
+        Kind::Avx2 | Kind::AvxVnni => unsafe { avx2::run(rows, range, wanted, factors, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above.
+        Kind::Avx512 => unsafe { avx512::run(rows, range, wanted, factors, out) },
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Bytes, Rows, SHARING};
 use std::{arch::x86_64::*, ops::Range};
 
 /// How rows are read.
-trait Read: Copy {
+pub(super) trait Read: Copy {
     /// Eight values from `lane` on, a multiple of 8, as f32.
     ///
     /// # Safety
@@ -14,14 +14,14 @@ trait Read: Copy {
 
 /// f32 or halves: where they begin, and how many to a row.
 #[derive(Clone, Copy)]
-struct Single(*const f32, usize);
+pub(super) struct Single(pub *const f32, pub usize);
 #[derive(Clone, Copy)]
-struct Half(*const u8, usize);
+pub(super) struct Half(pub *const u8, pub usize);
 /// Bytes: codes, scales, lanes.
 #[derive(Clone, Copy)]
-struct ByRows(*const u8, *const u8, usize);
+pub(super) struct ByRows(pub *const u8, pub *const u8, pub usize);
 #[derive(Clone, Copy)]
-struct ByLanes(*const u8, *const u8, usize);
+pub(super) struct ByLanes(pub *const u8, pub *const u8, pub usize);
 
 impl Read for Single {
     #[inline(always)]
@@ -146,7 +146,7 @@ unsafe fn together<R: Read, const Q: usize, const V: usize>(
 /// As [`run`]; `lane + 8 * V` is at most `lanes`.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-unsafe fn some<R: Read, const Q: usize, const V: usize>(
+pub(super) unsafe fn some<R: Read, const Q: usize, const V: usize>(
     rows: R,
     lanes: usize,
     lane: usize,
