@@ -2,7 +2,8 @@
 //!
 //! The caller works too. A worker that is late is not waited for: it may join a job while it is open, and the caller waits only for
 //! those that joined. Workers look for the next job for a short while without sleeping, since a decoder's jobs follow one another
-//! within microseconds; after that they park. Which thread does which part is left to chance; no result depends on it.
+//! within microseconds; after that they park. Each thread begins with neighbouring parts of its own, since memory is read fastest in a row; which thread
+//! does which part is left to chance all the same, and no result depends on it.
 
 use std::{
     any::Any,
@@ -38,13 +39,22 @@ struct Apart<T>(T);
 struct Job {
     work: *const (dyn Fn(usize) + Sync),
     parts: usize,
+    /// Runs of neighbouring parts, one for each thread that may work.
+    runs: usize,
+}
+
+impl Job {
+    /// The parts of run `run`.
+    fn parts_of(&self, run: usize) -> std::ops::Range<usize> {
+        self.parts * run / self.runs..self.parts * (run + 1) / self.runs
+    }
 }
 
 struct Shared {
     /// The number of the job (upper half), whether it is open, and how many joined.
     state: Apart<AtomicU64>,
-    /// The next part that nobody has taken.
-    next: Apart<AtomicUsize>,
+    /// Per run of parts, the next that nobody has taken.
+    next: Vec<Apart<AtomicUsize>>,
     /// Written by the caller while no job is open and nobody is in one.
     job: UnsafeCell<Option<Job>>,
     /// What a part panicked with.
@@ -77,7 +87,7 @@ impl Pool {
         let wanted = threads.clamp(1, MOST_THREADS) - 1;
         let shared = Arc::new(Shared {
             state: Apart(AtomicU64::new(0)),
-            next: Apart(AtomicUsize::new(0)),
+            next: (0..=wanted).map(|_| Apart(AtomicUsize::new(0))).collect(),
             job: UnsafeCell::new(None),
             panic: Mutex::new(None),
             asleep: (0..wanted).map(|_| Apart(AtomicBool::new(false))).collect(),
@@ -125,9 +135,12 @@ impl Pool {
         // SAFETY: only the lifetime is dropped. `finish` below returns after every worker left the job, on panics too, and workers take the
         // pointer only while the job is open, so it is not used after this call.
         let work: &'static (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute(work) };
+        let job = Job { work, parts, runs: threads };
         // SAFETY: the lock is held and the last job was closed and left by all before it was released: nobody reads.
-        unsafe { *shared.job.get() = Some(Job { work, parts }) };
-        shared.next.0.store(0, Ordering::Relaxed);
+        unsafe { *shared.job.get() = Some(job) };
+        for (run, next) in shared.next.iter().enumerate().take(threads) {
+            next.0.store(job.parts_of(run).start, Ordering::Relaxed);
+        }
         let state = shared.state.0.load(Ordering::Relaxed);
         // Sequentially consistent, as is the look of a worker that goes to sleep: one of the two sees the other.
         shared.state.0.store((state & !(NEXT_JOB - 1)).wrapping_add(NEXT_JOB) | OPEN, Ordering::SeqCst);
@@ -136,7 +149,7 @@ impl Pool {
                 sleeper.unpark();
             }
         }
-        shared.take_parts(Job { work, parts });
+        shared.take_parts(job, 0);
         shared.finish();
         drop(turn);
         let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -188,7 +201,7 @@ impl Shared {
                 looks = 0;
                 // SAFETY: joined while open: the caller wrote the job before and does not touch it until this worker left.
                 if let Some(job) = unsafe { *self.job.get() } {
-                    self.take_parts(job);
+                    self.take_parts(job, index + 1);
                 }
                 self.state.0.fetch_sub(1, Ordering::Release);
             } else if looks < LOOKS {
@@ -213,20 +226,24 @@ impl Shared {
         asleep.store(false, Ordering::SeqCst);
     }
 
-    /// Does parts until none is left.
-    fn take_parts(&self, job: Job) {
+    /// Does parts until none is left: first those of the thread's own run, then what the others have not come to.
+    fn take_parts(&self, job: Job, thread: usize) {
         let done = catch_unwind(AssertUnwindSafe(|| {
-            loop {
-                let part = self.next.0.fetch_add(1, Ordering::Relaxed);
-                if part >= job.parts {
-                    return;
+            for run in 0..job.runs {
+                let run = (thread + run) % job.runs;
+                let end = job.parts_of(run).end;
+                loop {
+                    let part = self.next[run].0.fetch_add(1, Ordering::Relaxed);
+                    if part >= end {
+                        break;
+                    }
+                    // SAFETY: the caller of `run` keeps the function alive until everyone who joined has left.
+                    unsafe { (*job.work)(part) };
                 }
-                // SAFETY: the caller of `run` keeps the function alive until everyone who joined has left.
-                unsafe { (*job.work)(part) };
             }
         }));
         if let Err(panic) = done {
-            self.next.0.store(job.parts, Ordering::Relaxed);
+            self.next[..job.runs].iter().for_each(|next| next.0.store(job.parts, Ordering::Relaxed));
             *self.panic.lock().unwrap_or_else(PoisonError::into_inner) = Some(panic);
         }
     }

@@ -10,7 +10,7 @@ use crate::{Format, Group, PANEL_ROWS};
 use std::arch::{asm, x86_64::*};
 
 /// Bytes ahead of the reading that are asked for when one or two columns wait for memory.
-const AHEAD: usize = 1536;
+const AHEAD: usize = 3072;
 
 /// Columns that [`pair`] takes.
 pub(super) const COLUMNS: usize = 8;
