@@ -24,6 +24,8 @@ const GRAIN: std::ops::RangeInclusive<usize> = 16 * 1024..=256 * 1024;
 const SHARES: usize = 8;
 /// Columns up to which fetching the weights still takes a good part of the time.
 const SOME: usize = 64;
+/// Bytes of a part's weights that are asked for before its products begin when there are few columns.
+const BEGINNING: usize = 3072;
 /// Panels that a thread takes at a time when there are more.
 const PANELS: usize = 2;
 
@@ -103,6 +105,11 @@ impl Work<'_> {
     fn part(&self, set: Set, columns: &Activations, part: usize) {
         let panels = part * self.per_part..self.matrix.panel_count().min((part + 1) * self.per_part);
         let mut room = Tile([[[0.0; PANEL_ROWS]; TILE]; HEIGHT]);
+        if columns.count() <= FEW {
+            // What follows is asked for in time; of the first nothing was.
+            let bytes = self.bytes(panels.clone());
+            fetch(&bytes[..bytes.len().min(BEGINNING)]);
+        }
         if columns.count() <= FEW || columns.count() > SOME {
             // A tile's columns meet all panels of the part, which stay in the first-level cache.
             for tile in tiles(set, 0..columns.count()) {
