@@ -59,26 +59,25 @@ pub fn gelu(x: f32) -> f32 {
     half.mul_add(tanh(inner), half)
 }
 
+/// 16 lanes brought together as a tree: lanes i and i+8, then i+4, i+2, i+1. Level by level into arrays of their own, which become vectors.
+#[inline(always)]
+fn tree(lanes: [f32; 16], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|i| join(lanes[i], lanes[i + 8]));
+    let four: [f32; 4] = std::array::from_fn(|i| join(eight[i], eight[i + 4]));
+    let two: [f32; 2] = std::array::from_fn(|i| join(four[i], four[i + 2]));
+    join(two[0], two[1])
+}
+
 /// The sum of 16 partial sums as a tree: lanes i and i+8, then i+4, i+2, i+1.
 #[inline(always)]
-pub fn tree_sum(mut lanes: [f32; 16]) -> f32 {
-    for width in [8, 4, 2, 1] {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-    }
-    lanes[0]
+pub fn tree_sum(lanes: [f32; 16]) -> f32 {
+    tree(lanes, |low, high| low + high)
 }
 
 /// The largest of 16, as a tree like [`tree_sum`]'s.
 #[inline(always)]
-pub(crate) fn tree_max(mut lanes: [f32; 16]) -> f32 {
-    for width in [8, 4, 2, 1] {
-        for i in 0..width {
-            lanes[i] = if lanes[i + width] > lanes[i] { lanes[i + width] } else { lanes[i] };
-        }
-    }
-    lanes[0]
+pub(crate) fn tree_max(lanes: [f32; 16]) -> f32 {
+    tree(lanes, |low, high| if high > low { high } else { low })
 }
 
 #[cfg(test)]
