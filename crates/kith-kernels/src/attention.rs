@@ -94,8 +94,9 @@ pub fn attend(pool: &Pool, set: Set, shape: &AttentionShape, spans: &[Span<'_>],
             let tile = cut.tile(spans, index);
             PASS.with_borrow_mut(|pass| {
                 let mut joined = pass.begin(shape, &tile);
-                for page in tile.pages(shape) {
-                    pass.page(set, shape, &tile, page, queries, |query, partial| joined.add(set, query, partial));
+                let pages = tile.pages(shape);
+                for page in pages.clone() {
+                    pass.page(set, shape, &tile, page..pages.end, queries, |query, partial| joined.add(set, query, partial));
                 }
                 joined.finish(&tile, shape, &out);
                 pass.end(joined);
@@ -118,8 +119,9 @@ pub fn attend(pool: &Pool, set: Set, shape: &AttentionShape, spans: &[Span<'_>],
         let pages = tile.pages(shape);
         let (first, count) = (pages.start, pages.len());
         PASS.with_borrow_mut(|pass| {
-            for page in first + count * piece / cut.pieces..first + count * (piece + 1) / cut.pieces {
-                pass.page(set, shape, &tile, page, queries, |query, partial| {
+            let pages = first + count * piece / cut.pieces..first + count * (piece + 1) / cut.pieces;
+            for page in pages.clone() {
+                pass.page(set, shape, &tile, page..pages.end, queries, |query, partial| {
                     let at = index * per_tile + ((page - first) * cut.queries + query) * record;
                     // SAFETY: a tile's page belongs to one piece, a piece to one part, and each of its queries is given once.
                     let record = unsafe { shared.slice(at, record) };

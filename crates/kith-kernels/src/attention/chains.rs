@@ -19,8 +19,8 @@ pub(super) const MOST: usize = 6;
 pub(super) enum Rows<'a> {
     /// As f32.
     Single(&'a [f32], usize),
-    /// As halves, little-endian.
-    Half(&'a [u8], usize),
+    /// As halves, little-endian, and what will be read after them.
+    Half(&'a [u8], usize, &'a [u8]),
     /// In 8 bits; 32 rows share a scale per lane.
     Turned(Bytes<'a>),
     /// In 8 bits; 32 lanes of a row share a scale.
@@ -46,7 +46,7 @@ impl Bytes<'_> {
 impl Rows<'_> {
     fn lanes(&self) -> usize {
         match self {
-            Self::Single(_, lanes) | Self::Half(_, lanes) => *lanes,
+            Self::Single(_, lanes) | Self::Half(_, lanes, _) => *lanes,
             Self::Turned(bytes) | Self::Straight(bytes) => bytes.lanes,
         }
     }
@@ -54,7 +54,7 @@ impl Rows<'_> {
     fn count(&self) -> usize {
         match self {
             Self::Single(values, lanes) => values.len() / lanes,
-            Self::Half(bytes, lanes) => bytes.len() / 2 / lanes,
+            Self::Half(bytes, lanes, _) => bytes.len() / 2 / lanes,
             Self::Turned(bytes) => {
                 let scaled = bytes.scales.len() / 4 / bytes.lanes * SHARING;
                 scaled.min(bytes.codes.len() / bytes.lanes)
@@ -103,7 +103,7 @@ fn plain(rows: &Rows<'_>, range: Range<usize>, wanted: usize, factors: &[&[f32]]
                         *out = factor.mul_add(*value, *out);
                     }
                 }
-                Rows::Half(bytes, _) => {
+                Rows::Half(bytes, ..) => {
                     for (out, value) in out.iter_mut().zip(bytes[2 * row * lanes..].as_chunks().0) {
                         *out = factor.mul_add(from_f16(u16::from_le_bytes(*value)), *out);
                     }

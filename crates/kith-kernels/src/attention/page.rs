@@ -114,28 +114,32 @@ impl CacheShape {
         }
     }
 
-    /// Keys and values of one head; as f32 in the given vectors if `often` (they will be read many times).
+    /// Keys and values of one head; as f32 in the given vectors if `often` (they will be read many times). `then` is the page that will be read next,
+    /// if any.
     ///
     /// # Panics
-    /// If the page has the wrong length.
+    /// If a page has the wrong length.
     pub(super) fn rows<'a>(
         &self,
         set: Set,
-        page: &'a [u8],
+        [page, then]: [&'a [u8]; 2],
         head: usize,
         often: bool,
         keys: &'a mut Vec<f32>,
         values: &'a mut Vec<f32>,
     ) -> KeysAndValues<'a> {
         assert_eq!(page.len(), self.page_bytes(), "a whole page");
-        let (key_side, value_side) = page[2 * head * self.side()..][..2 * self.side()].split_at(self.side());
+        let sides = 2 * head * self.side()..2 * (head + 1) * self.side();
+        let then = then.get(sides.clone()).unwrap_or_default();
+        let (key_side, value_side) = page[sides].split_at(self.side());
         let bytes = |side: &'a [u8], lanes: usize| {
             let (codes, scales) = side.split_at(PAGE * self.head);
             Bytes { codes, scales, lanes }
         };
         match self.stored {
             Stored::Half if !often => {
-                return KeysAndValues { keys: Rows::Half(key_side, PAGE), values: Rows::Half(value_side, self.head) };
+                let (keys, values) = (Rows::Half(key_side, PAGE, value_side), Rows::Half(value_side, self.head, then));
+                return KeysAndValues { keys, values };
             }
             Stored::Byte if !often => {
                 let (keys, values) = (bytes(key_side, PAGE), bytes(value_side, self.head));

@@ -126,20 +126,23 @@ impl Pass {
         self.joined = joined;
     }
 
-    /// Takes all queries of a tile through one page; `each` is told of every query that sees any of it.
+    /// Takes all queries of a tile through the first of some pages; `each` is told of every query that sees any of it.
     pub fn page(
         &mut self,
         set: Set,
         shape: &AttentionShape,
         tile: &Tile<'_>,
-        index: usize,
+        pages: Range<usize>,
         queries: &[f32],
         mut each: impl FnMut(usize, Partial<'_>),
     ) {
         let head = shape.cache.head();
         let count = tile.queries();
         let often = count > chains::MOST;
-        let rows = shape.cache.rows(set, tile.pages.page(index), tile.cache_head, often, &mut self.keys, &mut self.values);
+        let index = pages.start;
+        let then = if index + 1 < pages.end { tile.pages.page(index + 1) } else { &[] };
+        let rows = [tile.pages.page(index), then];
+        let rows = shape.cache.rows(set, rows, tile.cache_head, often, &mut self.keys, &mut self.values);
         self.scores.resize(chains::MOST, [0.0; PAGE]);
         self.partial.resize(chains::MOST * head, 0.0);
         for start in (0..count).step_by(chains::MOST) {

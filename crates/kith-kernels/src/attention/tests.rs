@@ -167,7 +167,7 @@ fn stored_bytes_are_within_half_a_step() {
     let mut page = vec![0; cache.page_bytes()];
     cache.write(&mut page, 63, &keys, &values);
     let (mut k, mut v) = (Vec::new(), Vec::new());
-    cache.rows(Set::best(), &page, 0, true, &mut k, &mut v);
+    cache.rows(Set::best(), [&page, &[]], 0, true, &mut k, &mut v);
     for i in 0..40 {
         assert!((k[i * PAGE + 63] - keys[i]).abs() <= 0.5 / 127.0 + 1e-6);
         assert!((v[63 * 40 + i] - values[i]).abs() <= 0.5 / 127.0 + 1e-6);

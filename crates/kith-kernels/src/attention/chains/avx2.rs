@@ -79,7 +79,7 @@ pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, wanted: usize, fa
     unsafe {
         match rows {
             Rows::Single(values, each) => chains(Single(values.as_ptr(), *each), lanes, range, factors, out),
-            Rows::Half(bytes, each) => chains(Half(bytes.as_ptr(), *each), lanes, range, factors, out),
+            Rows::Half(bytes, each, _) => chains(Half(bytes.as_ptr(), *each), lanes, range, factors, out),
             Rows::Turned(Bytes { codes, scales, lanes: each }) => {
                 chains(ByRows(codes.as_ptr(), scales.as_ptr(), *each), lanes, range, factors, out);
             }

@@ -2,7 +2,7 @@
 
 use super::{
     Bytes, Rows, SHARING,
-    avx2::{self, ByLanes, ByRows, Half, Read, Single},
+    avx2::{self, ByLanes, ByRows, Read, Single},
 };
 use std::{arch::x86_64::*, ops::Range};
 
@@ -13,6 +13,25 @@ trait Wide: Read {
     /// # Safety
     /// AVX-512 F is here; the rows reach to `row`, and to sixteen lanes from `lane` on.
     unsafe fn sixteen(self, row: usize, lane: usize) -> __m512;
+
+    /// Asks for what will be read some time after this.
+    #[inline(always)]
+    fn ahead(self, _row: usize, _lane: usize) {}
+}
+
+/// Halves: where they begin, how many to a row, how many rows, and where the reading goes on after them.
+#[derive(Clone, Copy)]
+struct Half(avx2::Half, usize, *const u8);
+
+/// Bytes ahead of the reading that are asked for: keys and values in halves are read once for each token, and come from memory.
+const AHEAD: usize = 4096;
+
+impl Read for Half {
+    #[inline(always)]
+    unsafe fn eight(self, row: usize, lane: usize) -> __m256 {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.eight(row, lane) }
+    }
 }
 
 impl Wide for Single {
@@ -27,7 +46,16 @@ impl Wide for Half {
     #[inline(always)]
     unsafe fn sixteen(self, row: usize, lane: usize) -> __m512 {
         // SAFETY: the caller's promise.
-        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(self.0.add(2 * (row * self.1 + lane)).cast())) }
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(self.0.0.add(2 * (row * self.0.1 + lane)).cast())) }
+    }
+
+    #[inline(always)]
+    fn ahead(self, row: usize, lane: usize) {
+        let Self(avx2::Half(rows, lanes), count, after) = self;
+        let row = row + AHEAD / (2 * lanes);
+        let (from, row) = if row < count { (rows, row) } else { (after, row - count) };
+        // SAFETY: a prefetch may point anywhere.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(from.wrapping_add(2 * (row * lanes + lane)).cast()) };
     }
 }
 
@@ -71,7 +99,9 @@ pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, wanted: usize, fa
     unsafe {
         match rows {
             Rows::Single(values, each) => chains(Single(values.as_ptr(), *each), lanes, range, factors, out),
-            Rows::Half(bytes, each) => chains(Half(bytes.as_ptr(), *each), lanes, range, factors, out),
+            Rows::Half(bytes, each, after) => {
+                chains(Half(avx2::Half(bytes.as_ptr(), *each), rows.count(), after.as_ptr()), lanes, range, factors, out);
+            }
             Rows::Turned(Bytes { codes, scales, lanes: each }) => {
                 chains(ByRows(codes.as_ptr(), scales.as_ptr(), *each), lanes, range, factors, out);
             }
@@ -153,6 +183,9 @@ unsafe fn some<R: Wide, const Q: usize, const V: usize>(
     unsafe {
         for row in range {
             let values: [__m512; V] = std::array::from_fn(|v| rows.sixteen(row, lane + 16 * v));
+            for v in (0..V).step_by(2) {
+                rows.ahead(row, lane + 16 * v);
+            }
             for q in 0..Q {
                 let factor = _mm512_set1_ps(*factors[q].add(row));
                 for v in 0..V {
