@@ -115,7 +115,7 @@ impl Work<'_> {
             for tile in tiles(set, 0..columns.count()) {
                 let inputs = Inputs::new(self.matrix, columns, tile.clone());
                 for panels in self.blocks(set, panels.clone(), tile.len()) {
-                    self.tile(set, panels, tile.clone(), &inputs, &mut room);
+                    self.tile(set, panels, tile.clone(), &inputs, &[], &mut room);
                 }
             }
             return;
@@ -130,9 +130,9 @@ impl Work<'_> {
             let next = self.bytes(block.end..(block.end + block.len()).min(self.matrix.panel_count()));
             let mut pieces = next.chunks(next.len().div_ceil(count).max(1));
             for (tile, inputs) in all.iter().flatten() {
-                fetch(pieces.next().unwrap_or_default());
+                let mut then = pieces.next().unwrap_or_default();
                 for panels in self.blocks(set, block.clone(), tile.len()) {
-                    self.tile(set, panels, tile.clone(), inputs, &mut room);
+                    self.tile(set, panels, tile.clone(), inputs, std::mem::take(&mut then), &mut room);
                 }
             }
         }
@@ -150,15 +150,15 @@ impl Work<'_> {
         &self.panels[panels.start * bytes..panels.end * bytes]
     }
 
-    /// One panel, or two, with some columns; `room` is for the results.
-    fn tile(&self, set: Set, panels: Range<usize>, columns: Range<usize>, inputs: &Inputs<'_>, room: &mut Tile) {
+    /// One panel, or two, with some columns; `then` are bytes that are asked for meanwhile, `room` is for the results.
+    fn tile(&self, set: Set, panels: Range<usize>, columns: Range<usize>, inputs: &Inputs<'_>, then: &[u8], room: &mut Tile) {
         // Outputs lie far apart: by the time they are written, their lines are here.
         for panel in panels.clone() {
             for column in columns.clone() {
                 self.out.fetch(column * self.matrix.rows() + panel * PANEL_ROWS);
             }
         }
-        fill(set, self.matrix, self.bytes(panels.clone()), inputs, columns.len(), room);
+        fill(set, self.matrix, self.bytes(panels.clone()), inputs, columns.len(), then, room);
         for (panel, results) in panels.zip(&room.0) {
             let row = panel * PANEL_ROWS;
             let rows = PANEL_ROWS.min(self.matrix.rows() - row);
@@ -249,7 +249,7 @@ fn height(set: Set, format: Format, columns: usize) -> usize {
 }
 
 /// The products of one panel with the first `count` (1 to 4, or 8) columns of `inputs`, or of two as [`height`] says.
-fn fill(set: Set, matrix: &Matrix, panels: &[u8], inputs: &Inputs<'_>, count: usize, room: &mut Tile) {
+fn fill(set: Set, matrix: &Matrix, panels: &[u8], inputs: &Inputs<'_>, count: usize, then: &[u8], room: &mut Tile) {
     let format = matrix.format();
     #[cfg(target_arch = "x86_64")]
     if let (Kind::Avx512, Inputs::Codes(inputs)) = (set.kind(), inputs)
@@ -258,8 +258,9 @@ fn fill(set: Set, matrix: &Matrix, panels: &[u8], inputs: &Inputs<'_>, count: us
         let (first, second) = panels.split_at(matrix.panel_bytes());
         // SAFETY: a `Set` of this kind exists only where its instructions do. The panels are whole, of this format and as deep as each column; two
         // are given with as many columns as a tile has.
-        return unsafe { avx512::pair(format, [first, second], inputs, room.0.each_mut()) };
+        return unsafe { avx512::pair(format, [first, second], inputs, room.0.each_mut(), then) };
     }
+    fetch(then);
     let tiles = room.0[0][..count].chunks_mut(FEW);
     match inputs {
         Inputs::Floats(inputs) => {

@@ -43,7 +43,7 @@ pub(super) unsafe fn codes(format: Format, panel: &[u8], inputs: &[&[Group]], ou
     unsafe { by_format!(format, tile(panel, inputs, out)) }
 }
 
-/// Two panels with [`COLUMNS`] columns.
+/// Two panels with [`COLUMNS`] columns; `then` are bytes that are asked for meanwhile.
 ///
 /// # Safety
 /// As [`codes`], for both panels.
@@ -52,10 +52,11 @@ pub(super) unsafe fn pair(
     panels: [&[u8]; 2],
     inputs: &[&[Group]; COLUMNS],
     out: [&mut [[f32; PANEL_ROWS]; COLUMNS]; 2],
+    then: &[u8],
 ) {
     use wide::pair;
     // SAFETY: the caller's promise, unchanged; each arm's form is the one that panels of its format have.
-    unsafe { by_format!(format, pair(panels, inputs, out)) }
+    unsafe { by_format!(format, pair(panels, inputs, out, then)) }
 }
 
 /// # Safety

@@ -8,7 +8,7 @@ use std::arch::{asm, x86_64::*};
 /// A sum for each column.
 type Sums = [__m512i; COLUMNS];
 
-/// 32 rows with eight columns.
+/// 32 rows with eight columns; `then` are bytes that are asked for meanwhile, a few for each group, since more at once would be waited for.
 ///
 /// # Safety
 /// As [`super::codes`], for both panels and this form.
@@ -17,6 +17,7 @@ pub(super) unsafe fn pair<F: Codes>(
     panels: [&[u8]; 2],
     inputs: &[&[Group]; COLUMNS],
     mut out: [&mut [[f32; PANEL_ROWS]; COLUMNS]; 2],
+    then: &[u8],
 ) {
     let count = inputs[0].len();
     let group_bytes = F::CODES + F::SCALES;
@@ -26,7 +27,9 @@ pub(super) unsafe fn pair<F: Codes>(
     let mut head = at;
     out.iter_mut().for_each(|out| out.fill([0.0; PANEL_ROWS]));
     let results = out.map(|out| out.as_mut_ptr().cast::<f32>());
+    let asked = then.len().div_ceil(count.max(1)).next_multiple_of(64);
     for index in 0..count {
+        super::super::fetch(then.get(index * asked..(index + 1) * asked).unwrap_or_default());
         // SAFETY: the panels have `count` groups, a head before every eight, the columns as many, and the results 16 values for each column.
         unsafe {
             if F::HEAD > 0 && index % 8 == 0 {
