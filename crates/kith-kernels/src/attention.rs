@@ -20,8 +20,9 @@ mod steps;
 pub use page::{CacheShape, Stored};
 
 use crate::{Pool, Set, pool::Parts};
-use pass::{Partial, Pass, Tile, visible};
+use pass::{Pass, Tile, visible};
 use std::cell::{Cell, RefCell};
+use steps::join;
 
 /// Positions of a page.
 pub const PAGE: usize = 64;
@@ -96,7 +97,9 @@ pub fn attend(pool: &Pool, set: Set, shape: &AttentionShape, spans: &[Span<'_>],
                 let mut joined = pass.begin(shape, &tile);
                 let pages = tile.pages(shape);
                 for page in pages.clone() {
-                    pass.page(set, shape, &tile, page..pages.end, queries, |query, partial| joined.add(set, query, partial));
+                    pass.page(set, shape, &tile, page..pages.end, queries, |page| {
+                        join(set, &mut joined, page.first, page.said, page.vectors, shape.cache.head());
+                    });
                 }
                 joined.finish(&tile, shape, &out);
                 pass.end(joined);
@@ -121,13 +124,14 @@ pub fn attend(pool: &Pool, set: Set, shape: &AttentionShape, spans: &[Span<'_>],
         PASS.with_borrow_mut(|pass| {
             let pages = first + count * piece / cut.pieces..first + count * (piece + 1) / cut.pieces;
             for page in pages.clone() {
-                pass.page(set, shape, &tile, page..pages.end, queries, |query, partial| {
-                    let at = index * per_tile + ((page - first) * cut.queries + query) * record;
-                    // SAFETY: a tile's page belongs to one piece, a piece to one part, and each of its queries is given once.
-                    let record = unsafe { shared.slice(at, record) };
-                    record[..head].copy_from_slice(partial.vector);
-                    record[head] = partial.largest;
-                    record[head + 1] = partial.sum;
+                pass.page(set, shape, &tile, page..pages.end, queries, |partial| {
+                    for (i, (said, vector)) in partial.said.iter().zip(partial.vectors.chunks_exact(head)).enumerate() {
+                        let at = index * per_tile + ((page - first) * cut.queries + partial.first + i) * record;
+                        // SAFETY: a tile's page belongs to one piece, a piece to one part, and each of its queries is given once.
+                        let record = unsafe { shared.slice(at, record) };
+                        record[..head].copy_from_slice(vector);
+                        (record[head], record[head + 1]) = said.unwrap_or_default();
+                    }
                 });
             }
         });
@@ -144,7 +148,7 @@ pub fn attend(pool: &Pool, set: Set, shape: &AttentionShape, spans: &[Span<'_>],
                     if from < to {
                         let at = index * per_tile + ((page - pages.start) * cut.queries + query) * record;
                         let record = &partials_now[at..at + record];
-                        joined.add(set, query, Partial { largest: record[head], sum: record[head + 1], vector: &record[..head] });
+                        join(set, &mut joined, query, &[Some((record[head], record[head + 1]))], &record[..head], head);
                     }
                 }
             }

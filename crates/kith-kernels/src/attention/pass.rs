@@ -2,7 +2,7 @@
 
 use super::{
     AttentionShape, PAGE, Pages, chains,
-    steps::{join, soften},
+    steps::{Joined, Said, soften},
 };
 use crate::{Set, pool::Parts};
 use std::ops::Range;
@@ -55,12 +55,14 @@ pub(super) fn visible(shape: &AttentionShape, position: usize, index: usize) -> 
     (sees_from(shape, position).saturating_sub(start).min(PAGE), (position + 1).saturating_sub(start).min(PAGE))
 }
 
-/// What one page says to one query.
+/// What one page says to some queries.
 #[derive(Clone, Copy)]
 pub(super) struct Partial<'a> {
-    pub largest: f32,
-    pub sum: f32,
-    pub vector: &'a [f32],
+    /// The first query.
+    pub first: usize,
+    pub said: &'a [Said],
+    /// Vectors of a head's values, one after another; they mean nothing for queries that see nothing.
+    pub vectors: &'a [f32],
 }
 
 /// What a thread needs while it goes through pages, kept between uses.
@@ -73,24 +75,7 @@ pub(super) struct Pass {
     joined: Joined,
 }
 
-/// Per query, the pages so far.
-#[derive(Default)]
-pub(super) struct Joined {
-    largest: Vec<f32>,
-    sums: Vec<f32>,
-    vectors: Vec<f32>,
-    head: usize,
-}
-
 impl Joined {
-    /// Joins a page to those before it.
-    pub fn add(&mut self, set: Set, query: usize, page: Partial<'_>) {
-        let vector = &mut self.vectors[query * self.head..][..self.head];
-        let (largest, sum) = join(set, self.largest[query], self.sums[query], vector, page.largest, page.sum, page.vector);
-        self.largest[query] = largest;
-        self.sums[query] = sum;
-    }
-
     /// Writes the results of a tile.
     pub fn finish(&self, tile: &Tile<'_>, shape: &AttentionShape, out: &Parts<'_, f32>) {
         let head = shape.cache.head();
@@ -109,7 +94,6 @@ impl Pass {
     pub fn begin(&mut self, shape: &AttentionShape, tile: &Tile<'_>) -> Joined {
         let mut joined = std::mem::take(&mut self.joined);
         let (count, head) = (tile.queries(), shape.cache.head());
-        joined.head = head;
         for (values, len, value) in [
             (&mut joined.largest, count, f32::NEG_INFINITY),
             (&mut joined.sums, count, 0.0),
@@ -126,7 +110,7 @@ impl Pass {
         self.joined = joined;
     }
 
-    /// Takes all queries of a tile through the first of some pages; `each` is told of every query that sees any of it.
+    /// Takes all queries of a tile through the first of some pages; `each` is told what it says to them, some at a time.
     pub fn page(
         &mut self,
         set: Set,
@@ -134,7 +118,7 @@ impl Pass {
         tile: &Tile<'_>,
         pages: Range<usize>,
         queries: &[f32],
-        mut each: impl FnMut(usize, Partial<'_>),
+        mut each: impl FnMut(Partial<'_>),
     ) {
         let head = shape.cache.head();
         let count = tile.queries();
@@ -152,13 +136,7 @@ impl Pass {
                 std::array::from_fn(|i| &queries[tile.at(start + i.min(width - 1), head)..][..head]);
             let last = seen.iter().map(|(_, to)| *to).max().unwrap_or(PAGE);
             chains::run(set, &rows.keys, 0..head, last, &vectors[..width], self.scores[..width].as_flattened_mut());
-            let mut sums = [(0.0, 0.0); chains::MOST];
-            for i in 0..width {
-                let (from, to) = seen[i];
-                if from < to {
-                    sums[i] = soften(set, &mut self.scores[i], from, to, shape.scale, shape.cap);
-                }
-            }
+            let said = soften(set, &mut self.scores[..width], &seen[..width], shape.scale, shape.cap);
             let weights: [&[f32]; chains::MOST] = std::array::from_fn(|i| self.scores[i].as_slice());
             let mut i = 0;
             while i < width {
@@ -170,12 +148,7 @@ impl Pass {
                 }
                 i = end;
             }
-            for i in 0..width {
-                if seen[i].0 < seen[i].1 {
-                    let (largest, sum) = sums[i];
-                    each(start + i, Partial { largest, sum, vector: &self.partial[i * head..][..head] });
-                }
-            }
+            each(Partial { first: start, said: &said[..width], vectors: &self.partial[..width * head] });
         }
     }
 }
