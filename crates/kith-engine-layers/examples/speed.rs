@@ -32,7 +32,7 @@ fn main() -> Outcome<()> {
     let (prompt, answer, threads) = (number(512)?, number(128)?, number(2)?);
     let panels = words.next().map(PathBuf::from);
     let start = Instant::now();
-    let mut stage = Stage::load(&path, &StageOptions { window: None, context: None, threads, panels })?;
+    let mut stage = Stage::load(&path, &StageOptions { threads, panels, ..StageOptions::default() })?;
     let loaded = start.elapsed();
     stage.keep_panels()?;
     measure(&mut stage, 1, prompt, WARM.min(answer))?;

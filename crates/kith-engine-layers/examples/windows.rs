@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut number = |usual: usize| arguments.next().map_or(Ok(usual), |text| text.parse());
     let (prompt, answer, threads, repetitions) = (number(64)?, number(128)?, number(2)?, number(7)?);
     let panels = arguments.next().map(PathBuf::from);
-    let mut stage = Stage::load(&path, &StageOptions { window: None, context: None, threads, panels: panels.clone() })?;
+    let mut stage = Stage::load(&path, &StageOptions { threads, panels: panels.clone(), ..StageOptions::default() })?;
     let (layers, vocabulary) = (stage.window().layers.end, stage.vocabulary());
     let tokens: Vec<u32> = (0..prompt).map(|at| (at * 7919 % 40_000 % vocabulary) as u32).collect();
     let mut track = Track::new();

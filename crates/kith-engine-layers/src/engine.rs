@@ -19,6 +19,7 @@ use crate::{
 use async_trait::async_trait;
 use kith_decoding::Grammars;
 use kith_engine::{Engine, EngineError, Loaded, LoadedInfo, Memory, ModelFormat, ModelSpec};
+use kith_kernels::Limit;
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -43,6 +44,8 @@ const VOCABULARY_ENTRY: u64 = 512;
 #[derive(Clone)]
 pub struct LayersEngine {
     threads: usize,
+    /// How many of them may work at a time, in all models together.
+    cores: Limit,
     entropy: Entropy,
     panels: Option<PathBuf>,
     may_keep: Arc<dyn Fn(u64) -> bool + Send + Sync>,
@@ -72,6 +75,7 @@ impl LayersEngine {
         // Where the system has no randomness to give, the answers are still good: only not different from each other.
         Self {
             threads,
+            cores: Limit::default(),
             entropy: Arc::new(|| getrandom::u64().unwrap_or_default()),
             panels: None,
             may_keep: Arc::new(|_| true),
@@ -138,6 +142,10 @@ impl Engine for LayersEngine {
 
     fn drafts(&self, spec: &ModelSpec, draft: &ModelSpec) -> bool {
         self.supports(spec) && self.supports(draft)
+    }
+
+    fn use_cores(&self, cores: Option<usize>) {
+        self.cores.set(cores);
     }
 
     fn estimate(&self, spec: &ModelSpec) -> Memory {
@@ -345,8 +353,16 @@ fn whole(
     engine: &LayersEngine,
 ) -> Result<(Stage, Footprint), EngineError> {
     let context = spec.context.map(|context| context as usize);
-    let stage =
-        Stage::load(path, &StageOptions { window: None, context, threads: engine.threads, panels: engine.panels.clone() })?;
+    let stage = Stage::load(
+        path,
+        &StageOptions {
+            window: None,
+            context,
+            threads: engine.threads,
+            cores: engine.cores.clone(),
+            panels: engine.panels.clone(),
+        },
+    )?;
     if vocabulary.len() > stage.vocabulary() {
         let (tokens, rows) = (vocabulary.len(), stage.vocabulary());
         return Err(EngineError::UnsupportedModel(format!("the file names {tokens} tokens and embeds {rows}")));

@@ -23,7 +23,7 @@ use adapted::Adapting;
 use buffers::{Buffers, pairs, sized};
 use kith_engine::EngineError;
 use kith_kernels::{
-    Activations, Pool, Product, Set,
+    Activations, Limit, Pool, Product, Set,
     attention::{CacheShape, Stored},
     multiply,
     rope::Rope,
@@ -55,6 +55,8 @@ pub struct StageOptions {
     pub context: Option<usize>,
     /// Threads that work, the caller's among them; at least 1.
     pub threads: usize,
+    /// How many of them may work at a time, which may change.
+    pub cores: Limit,
     /// A folder in which weights are looked for as the kernels want them; see [`Stage::keep_panels`].
     pub panels: Option<PathBuf>,
 }
@@ -62,7 +64,7 @@ pub struct StageOptions {
 impl Default for StageOptions {
     /// The whole model with its own window, on one thread.
     fn default() -> Self {
-        Self { window: None, context: None, threads: 1, panels: None }
+        Self { window: None, context: None, threads: 1, cores: Limit::default(), panels: None }
     }
 }
 
@@ -141,7 +143,7 @@ impl Stage {
         let context = options.context.unwrap_or(shape.context).min(shape.context).max(1);
         let ropes = shape.ropes(file, context)?;
         check(file, &shape, window.layers.clone(), window.head.then_some(vocabulary))?;
-        let pool = Pool::new(options.threads);
+        let pool = Pool::with_limit(options.threads, options.cores.clone());
         // Where the file cannot even be looked at there are no panels; mapping it will have failed before.
         let kept = options.panels.clone().and_then(|folder| Some((folder, Origin::of(path, &window).ok()?)));
         let panels = kept.as_ref().and_then(|(folder, origin)| Panels::open(folder, origin));

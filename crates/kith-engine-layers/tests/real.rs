@@ -125,7 +125,7 @@ fn three_windows_give_the_bits_of_the_whole() {
     let Some(path) = path() else { return };
     let part = |layers: std::ops::Range<usize>| {
         let window = Window { embedding: layers.start == 0, head: layers.end == 30, layers };
-        Stage::load(&path, &StageOptions { window: Some(window), context: None, threads: 2, panels: None }).unwrap()
+        Stage::load(&path, &StageOptions { window: Some(window), threads: 2, ..StageOptions::default() }).unwrap()
     };
     let tokens: Vec<u32> = (0..100).map(|at| at * 379 % 49_000).collect();
     let mut whole = part(0..30);

@@ -143,6 +143,10 @@ pub trait Engine: Send + Sync + 'static {
         false
     }
 
+    /// Lets all models of this engine work on so many of the processor's cores from their next step on; `None` is on as many as the engine was made for.
+    /// An engine that cannot change that goes on as it was.
+    fn use_cores(&self, _cores: Option<usize>) {}
+
     /// An upper estimate of the memory `load` will take, in bytes, that of a draft included.
     fn estimate(&self, spec: &ModelSpec) -> Memory;
 

@@ -203,6 +203,11 @@ impl Inference {
         self.residency.throttle(answers);
     }
 
+    /// Lets models work on so many of the processor's cores for now, where their engine can change that; `None` lifts it.
+    pub fn use_cores(&self, cores: Option<usize>) {
+        self.residency.use_cores(cores);
+    }
+
     /// Answers each model may write at once now.
     pub fn places(&self) -> u32 {
         self.residency.places()

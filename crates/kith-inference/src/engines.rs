@@ -69,6 +69,11 @@ impl Engines {
         self.of(&card.spec, preferred, Work::Answers).into_iter().next()
     }
 
+    /// As [`Engine::use_cores`], of all engines.
+    pub fn use_cores(&self, cores: Option<usize>) {
+        self.all.iter().for_each(|engine| engine.use_cores(cores));
+    }
+
     /// Remembers that an engine refused these weights.
     pub fn refused(&self, engine: &dyn Engine, spec: &ModelSpec) {
         let (mut refusals, refusal) = (self.refusals(), Refusal::new(engine, spec));

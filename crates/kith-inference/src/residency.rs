@@ -169,6 +169,11 @@ impl Residency {
         self.resize();
     }
 
+    /// Lets models work on so many cores for now, where their engine can change that.
+    pub fn use_cores(&self, cores: Option<usize>) {
+        self.engines.use_cores(cores);
+    }
+
     /// Answers each model may write at once now.
     pub fn places(&self) -> u32 {
         self.bounds().parallel.max(1).min(self.throttle.load(Ordering::Acquire))

@@ -45,6 +45,6 @@ pub mod vector;
 pub use activations::{Activations, Group};
 pub use format::{Format, SUPER_BLOCK};
 pub use panel::{BadMatrix, GROUP, Matrix, PANEL_ROWS};
-pub use pool::{MOST_THREADS, Pool};
+pub use pool::{Limit, MOST_THREADS, Pool};
 pub use product::{MOST as MOST_PRODUCTS, Product, multiply};
 pub use sets::Set;

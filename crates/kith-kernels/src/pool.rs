@@ -61,8 +61,7 @@ struct Shared {
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     /// Per worker: whether it sleeps, or is about to.
     asleep: Vec<Apart<AtomicBool>>,
-    /// Threads that may work, the caller among them.
-    limit: AtomicUsize,
+    limit: Limit,
     stop: AtomicBool,
 }
 
@@ -71,6 +70,28 @@ struct Shared {
 unsafe impl Sync for Shared {}
 // SAFETY: as above; the pointer inside is to something `Sync`.
 unsafe impl Send for Shared {}
+
+/// How many threads of a pool may work now, the caller among them. Pools that share one are limited together; jobs that run go on as they began.
+#[derive(Clone, Debug)]
+pub struct Limit(Arc<AtomicUsize>);
+
+impl Default for Limit {
+    /// As many as there are.
+    fn default() -> Self {
+        Self(Arc::new(AtomicUsize::new(usize::MAX)))
+    }
+}
+
+impl Limit {
+    /// At most `threads` from the next job on, 1 or more; `None` is as many as there are.
+    pub fn set(&self, threads: Option<usize>) {
+        self.0.store(threads.map_or(usize::MAX, |threads| threads.max(1)), Ordering::SeqCst);
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
 
 /// A fixed number of threads, the caller's own among them. Dropping it ends them.
 pub struct Pool {
@@ -84,6 +105,11 @@ pub struct Pool {
 impl Pool {
     /// `threads` in all, 1 to [`MOST_THREADS`] (other numbers are brought into that range). Where the system refuses a thread, there are fewer.
     pub fn new(threads: usize) -> Self {
+        Self::with_limit(threads, Limit::default())
+    }
+
+    /// The same, of which no more may work at a time than the limit says.
+    pub fn with_limit(threads: usize, limit: Limit) -> Self {
         let wanted = threads.clamp(1, MOST_THREADS) - 1;
         let shared = Arc::new(Shared {
             state: Apart(AtomicU64::new(0)),
@@ -91,7 +117,7 @@ impl Pool {
             job: UnsafeCell::new(None),
             panic: Mutex::new(None),
             asleep: (0..wanted).map(|_| Apart(AtomicBool::new(false))).collect(),
-            limit: AtomicUsize::new(wanted + 1),
+            limit,
             stop: AtomicBool::new(false),
         });
         let workers: Vec<_> = (0..wanted)
@@ -106,12 +132,7 @@ impl Pool {
 
     /// How many threads a job may use now, the caller's among them.
     pub fn threads(&self) -> usize {
-        self.shared.limit.load(Ordering::Relaxed).min(self.workers.len() + 1)
-    }
-
-    /// Lets jobs use `threads` at most, 1 or more; more than the pool has means all. Holds from the next job on.
-    pub fn limit(&self, threads: usize) {
-        self.shared.limit.store(threads.max(1), Ordering::Relaxed);
+        self.shared.limit.get().min(self.workers.len() + 1)
     }
 
     /// Calls `work(0)` to `work(parts - 1)`, each once, on any thread and in any order, and returns when all are done.
@@ -193,7 +214,7 @@ impl Shared {
         while !self.stop.load(Ordering::Relaxed) {
             let state = self.state.0.load(Ordering::Acquire);
             let fresh = state & OPEN != 0 && state >> 32 != seen;
-            if fresh && index + 1 < self.limit.load(Ordering::Relaxed) {
+            if fresh && index + 1 < self.limit.get() {
                 if self.state.0.compare_exchange(state, state + 1, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                     continue;
                 }
@@ -219,7 +240,7 @@ impl Shared {
         let asleep = &self.asleep[index].0;
         asleep.store(true, Ordering::SeqCst);
         let state = self.state.0.load(Ordering::SeqCst);
-        let fresh = state & OPEN != 0 && state >> 32 != seen && index + 1 < self.limit.load(Ordering::SeqCst);
+        let fresh = state & OPEN != 0 && state >> 32 != seen && index + 1 < self.limit.get();
         if !fresh && !self.stop.load(Ordering::SeqCst) {
             std::thread::park();
         }

@@ -27,7 +27,7 @@ pub(crate) fn usual(data_dir: &Path) -> Vec<Arc<dyn Engine>> {
 }
 
 /// Cores that a model works on: two threads of one core have one multiplier between them, and a spinning one slows the other down.
-fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     let allowed = std::thread::available_parallelism().map_or(1, usize::from);
     sysinfo::System::physical_core_count().map_or(allowed, |cores| cores.min(allowed))
 }

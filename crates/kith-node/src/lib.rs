@@ -1,6 +1,7 @@
 //! Reads configuration, builds every service, starts and stops them. The one place where islands meet.
 
 mod config;
+mod courtesy;
 mod edit;
 mod engines;
 mod live_config;

@@ -3,6 +3,7 @@
 
 use crate::{
     config::{self, Config, ConfigError, File},
+    courtesy::Courtesy,
     edit,
     mesh::Limits,
     schedule::Allowance,
@@ -65,6 +66,7 @@ pub(crate) struct LiveConfig {
     app: OnceLock<Weak<App>>,
     /// The allowance in force.
     allowance: RwLock<Option<Allowance>>,
+    courtesy: Courtesy,
 }
 
 fn refuse(field: &str, message: impl Into<String>) -> ConfigRefusal {
@@ -96,7 +98,9 @@ impl LiveConfig {
         let in_file = config::read(&config.data_dir).ok().and_then(|text| edit::keys(&text).ok()).unwrap_or_default();
         let state = RwLock::new(State { started: config.clone(), current: Arc::new(config), in_file });
         let changing = tokio::sync::Mutex::default();
-        let this = Arc::new(Self { reach, state, changing, app: OnceLock::new(), allowance: RwLock::new(None) });
+        let (app, allowance) = (OnceLock::new(), RwLock::new(None));
+        let courtesy = Courtesy::new(crate::engines::cores());
+        let this = Arc::new(Self { reach, state, changing, app, allowance, courtesy });
         this.follow_schedule();
         this
     }
@@ -167,7 +171,16 @@ impl LiveConfig {
         }
     }
 
-    /// Follows the clock until the node stops.
+    /// Lets models use the cores that nobody else uses now.
+    fn leave_cores(&self) {
+        let quiet = self.allowance.read().unwrap_or_else(std::sync::PoisonError::into_inner).is_some_and(|now| now.quiet);
+        if let Some(cores) = self.courtesy.look(quiet) {
+            tracing::debug!(cores, quiet, "models work on so many cores");
+            self.reach.inference.use_cores(Some(cores));
+        }
+    }
+
+    /// Follows the clock, and what others do on this machine, until the node stops.
     pub async fn watch(this: Weak<Self>, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(LOOK);
         loop {
@@ -177,6 +190,7 @@ impl LiveConfig {
             }
             let Some(this) = this.upgrade() else { return };
             this.follow_schedule();
+            this.leave_cores();
         }
     }
 

@@ -52,7 +52,7 @@ async fn whole(path: &Path, size: usize) {
 
 fn window(path: &Path) {
     let window = Window { layers: 0..1, embedding: false, head: true };
-    match Stage::load(path, &StageOptions { window: Some(window), context: Some(64), threads: 1, panels: None }) {
+    match Stage::load(path, &StageOptions { window: Some(window), context: Some(64), threads: 1, ..StageOptions::default() }) {
         Ok(mut stage) => {
             let (mut track, states) = (Track::new(), vec![0.5; 2 * stage.width()]);
             let read = stage.step(Reads::States(&states), &mut [Next { track: &mut track, tokens: 2 }], &|| false);

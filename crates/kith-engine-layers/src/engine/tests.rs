@@ -65,7 +65,7 @@ fn ids(tokens: &[Token]) -> Vec<u32> {
 /// The likeliest tokens, one step of the bare stage each.
 fn plainly(made: &Made, prompt: &[u32], length: usize) -> Vec<u32> {
     let file = made.file();
-    let mut stage = Stage::load(file.path(), &StageOptions { window: None, context: None, threads: 1, panels: None }).unwrap();
+    let mut stage = Stage::load(file.path(), &StageOptions { threads: 1, ..StageOptions::default() }).unwrap();
     let mut track = Track::new();
     let mut reads = prompt.to_vec();
     let mut written = Vec::new();
@@ -225,6 +225,19 @@ async fn requests_that_cannot_be_answered_are_refused_at_once() {
     assert_eq!((tokens.len(), done.finish), (1, Finish::Length));
     let (tokens, done) = answer(&model, asking(prompt(1, 11), 0, None)).await;
     assert_eq!((tokens.len(), done.finish), (0, Finish::Length));
+}
+
+#[tokio::test]
+async fn a_model_goes_on_with_the_cores_it_is_given_and_writes_the_same() {
+    let file = Made::new("llama", Format::Q8_0, 21).file();
+    let engine = LayersEngine::new().with_threads(3);
+    let model = engine.load(spec(&file, "llama")).await.unwrap();
+    let mut expected = None;
+    for cores in [None, Some(1), Some(2), None] {
+        engine.use_cores(cores);
+        let (tokens, _) = answer(&model, asking(prompt(3, 70), 12, Some(5))).await;
+        assert_eq!(*expected.get_or_insert_with(|| ids(&tokens)), ids(&tokens), "{cores:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -131,7 +131,7 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         let file = written(&bytes);
-        let options = StageOptions { window: None, context: Some(64), threads: 1, panels: None };
+        let options = StageOptions { context: Some(64), threads: 1, ..StageOptions::default() };
         if let Ok(mut stage) = Stage::load(file.path(), &options) {
             let mut track = crate::Track::new();
             let mut nexts = [crate::Next { track: &mut track, tokens: 2 }];

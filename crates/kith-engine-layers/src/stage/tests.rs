@@ -13,7 +13,7 @@ fn prompt(seed: u64, length: usize) -> Vec<u32> {
 
 fn stage(made: &Made, window: Option<Window>, threads: usize) -> Stage {
     let file = made.file();
-    Stage::load(file.path(), &StageOptions { window, context: None, threads, panels: None }).unwrap()
+    Stage::load(file.path(), &StageOptions { window, threads, ..StageOptions::default() }).unwrap()
 }
 
 /// The logits after every token, the prompt being read in steps of these sizes (the last again and again).
@@ -239,7 +239,7 @@ fn what_does_not_suit_the_stage_is_refused() {
     let part = |layers: std::ops::Range<usize>| {
         let file = made.file();
         let window = Some(Window { layers, embedding: false, head: false });
-        Stage::load(file.path(), &StageOptions { window, context: Some(20), threads: 1, panels: None })
+        Stage::load(file.path(), &StageOptions { window, context: Some(20), threads: 1, ..StageOptions::default() })
     };
     assert!(matches!(part(3..9).err(), Some(EngineError::Invalid { field: "window", .. })));
     assert!(matches!(part(3..3).err(), Some(EngineError::Invalid { field: "window", .. })));

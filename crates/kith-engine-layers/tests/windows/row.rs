@@ -193,7 +193,7 @@ pub fn serve() -> Outcome<bool> {
     let path = PathBuf::from(std::env::var_os(MODEL).ok_or("no model is named")?);
     let window = Window { embedding: start == 0, head: end == layers, layers: start..end };
     let panels = std::env::var_os(PANELS).map(PathBuf::from);
-    let mut stage = Stage::load(&path, &StageOptions { window: Some(window), context: None, threads, panels })?;
+    let mut stage = Stage::load(&path, &StageOptions { window: Some(window), threads, panels, ..StageOptions::default() })?;
     stage.keep_panels()?;
     control.write_all(&stage.weights().to_le_bytes())?;
     let mut output = if next == 0 { control.try_clone()? } else { connect(u16::try_from(next)?)? };

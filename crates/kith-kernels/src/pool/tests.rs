@@ -84,12 +84,18 @@ fn a_job_inside_a_job_and_a_job_beside_a_job_are_done_too() {
 
 #[test]
 fn a_limit_of_one_leaves_the_caller_alone() {
-    let pool = Pool::new(4);
-    pool.limit(1);
+    let limit = Limit::default();
+    let pool = Pool::with_limit(4, limit.clone());
+    assert_eq!(pool.threads(), 4);
+    limit.set(Some(1));
     assert_eq!(pool.threads(), 1);
     let me = std::thread::current().id();
     pool.run(100, &|_| assert_eq!(std::thread::current().id(), me));
-    pool.limit(usize::MAX);
+    limit.set(Some(0));
+    assert_eq!(pool.threads(), 1, "the caller always works");
+    limit.set(Some(9));
+    assert_eq!(pool.threads(), 4);
+    limit.set(None);
     assert_eq!(pool.threads(), 4);
 }
 

@@ -20,7 +20,7 @@ fn prompt(seed: u64, length: usize) -> Vec<u32> {
 }
 
 fn stage(made: &Made, window: Option<Window>, threads: usize) -> Stage {
-    Stage::load(made.file().path(), &StageOptions { window, context: None, threads, panels: None }).unwrap()
+    Stage::load(made.file().path(), &StageOptions { window, threads, ..StageOptions::default() }).unwrap()
 }
 
 /// The logits after every token, the prompt being read in steps of this size.
