@@ -46,5 +46,5 @@ pub use activations::{Activations, Group};
 pub use format::{Format, SUPER_BLOCK};
 pub use panel::{BadMatrix, GROUP, Matrix, PANEL_ROWS};
 pub use pool::{Limit, MOST_THREADS, Pool};
-pub use product::{MOST as MOST_PRODUCTS, Product, announce, multiply};
+pub use product::{MOST as MOST_PRODUCTS, Product, multiply};
 pub use sets::Set;

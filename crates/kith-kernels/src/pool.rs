@@ -11,7 +11,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::{
         Arc, Mutex, PoisonError, TryLockError,
-        atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread::{JoinHandle, Thread},
 };
@@ -29,13 +29,6 @@ const OPEN: u64 = 1 << 31;
 const JOINED: u64 = OPEN - 1;
 /// In [`Shared::state`]: one job further.
 const NEXT_JOB: u64 = 1 << 32;
-
-/// Pieces of memory that can be announced at once.
-const PIECES: usize = 4;
-/// Bytes of them that a worker brings near: a good part of the second-level cache of most processors.
-const NEAR: usize = 128 * 1024;
-/// Bytes that it asks for before it looks for a job again.
-const AT_ONCE: usize = 1024;
 
 /// Keeps what one thread writes often away from what others read.
 #[repr(align(128))]
@@ -57,14 +50,6 @@ impl Job {
     }
 }
 
-/// Memory that the next job will read. What is read here while it changes is an address like any other: it is only asked for, never looked at.
-#[derive(Default)]
-struct Announced {
-    /// Changes with every announcement.
-    number: AtomicU64,
-    pieces: [(AtomicPtr<u8>, AtomicUsize); PIECES],
-}
-
 struct Shared {
     /// The number of the job (upper half), whether it is open, and how many joined.
     state: Apart<AtomicU64>,
@@ -72,7 +57,6 @@ struct Shared {
     next: Vec<Apart<AtomicUsize>>,
     /// Written by the caller while no job is open and nobody is in one.
     job: UnsafeCell<Option<Job>>,
-    announced: Apart<Announced>,
     /// What a part panicked with.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     /// Per worker: whether it sleeps, or is about to.
@@ -131,7 +115,6 @@ impl Pool {
             state: Apart(AtomicU64::new(0)),
             next: (0..=wanted).map(|_| Apart(AtomicUsize::new(0))).collect(),
             job: UnsafeCell::new(None),
-            announced: Apart(Announced::default()),
             panic: Mutex::new(None),
             asleep: (0..wanted).map(|_| Apart(AtomicBool::new(false))).collect(),
             limit,
@@ -196,18 +179,6 @@ impl Pool {
         }
     }
 
-    /// Says what the next job will read, one piece after another as its parts do: workers without work bring their shares near meanwhile. Pieces
-    /// beyond the first four are left out.
-    pub(crate) fn announce<'a>(&self, pieces: impl Iterator<Item = &'a [u8]>) {
-        let announced = &self.shared.announced.0;
-        let nothing: &[u8] = &[];
-        for (place, piece) in announced.pieces.iter().zip(pieces.chain(std::iter::repeat(nothing))) {
-            place.0.store(piece.as_ptr().cast_mut(), Ordering::Relaxed);
-            place.1.store(piece.len(), Ordering::Relaxed);
-        }
-        announced.number.fetch_add(1, Ordering::Release);
-    }
-
     /// Cuts `items` into chunks of `len` (the last may be shorter) and calls `work` with each chunk's number and the chunk.
     ///
     /// # Panics
@@ -240,7 +211,6 @@ impl Shared {
     fn serve(&self, index: usize) {
         let mut seen = 0;
         let mut looks = 0;
-        let mut heard = 0;
         while !self.stop.load(Ordering::Relaxed) {
             let state = self.state.0.load(Ordering::Acquire);
             let fresh = state & OPEN != 0 && state >> 32 != seen;
@@ -257,36 +227,11 @@ impl Shared {
                 self.state.0.fetch_sub(1, Ordering::Release);
             } else if looks < LOOKS {
                 looks += 1;
-                let number = self.announced.0.number.load(Ordering::Acquire);
-                if std::mem::replace(&mut heard, number) != number {
-                    self.bring_near(index + 1, state);
-                }
                 std::hint::spin_loop();
             } else {
                 self.sleep(index, seen);
                 looks = 0;
             }
-        }
-    }
-
-    /// Asks for the beginning of a thread's share of what was announced, until there is another state than `state`.
-    fn bring_near(&self, thread: usize, state: u64) {
-        let pieces =
-            self.announced.0.pieces.each_ref().map(|(at, len)| (at.load(Ordering::Relaxed), len.load(Ordering::Relaxed)));
-        let total = pieces.iter().fold(0usize, |total, (_, len)| total.saturating_add(*len));
-        let runs = self.limit.get().min(self.asleep.len() + 1);
-        let mut begin = total / runs * thread;
-        let mut left = NEAR.min(total / runs);
-        for (at, len) in pieces {
-            while begin < len && left > 0 {
-                if self.state.0.load(Ordering::Relaxed) != state {
-                    return;
-                }
-                let count = AT_ONCE.min(len - begin);
-                crate::product::fetch_from(at.wrapping_add(begin), count);
-                (begin, left) = (begin + count, left.saturating_sub(count));
-            }
-            begin = begin.saturating_sub(len);
         }
     }
 

@@ -189,26 +189,13 @@ fn tiles(set: Set, columns: Range<usize>) -> impl Iterator<Item = Range<usize>> 
 
 /// Asks for bytes to be brought near.
 fn fetch(bytes: &[u8]) {
-    fetch_from(bytes.as_ptr(), bytes.len());
-}
-
-/// Asks for `len` bytes from `start` on, wherever that points, to be brought near.
-pub(crate) fn fetch_from(start: *const u8, len: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..len).step_by(64) {
-        // SAFETY: SSE is part of x86-64, and a prefetch has no effect that can be seen, wherever it points.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(start.wrapping_add(line).cast()) };
+    for line in bytes.chunks(64) {
+        // SAFETY: SSE is part of x86-64, and a prefetch has no effect that can be seen.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = (start, len);
-}
-
-/// Says that [`multiply`] will be called next, with these matrices and so many columns: threads that have nothing to do until then bring their shares of the
-/// weights near, if weights are what is waited for.
-pub fn announce(pool: &Pool, columns: usize, matrices: &[&Matrix]) {
-    if columns <= FEW && pool.threads() > 1 {
-        pool.announce(matrices.iter().map(|matrix| matrix.panels()));
-    }
+    let _ = bytes;
 }
 
 /// The columns of a tile, as the matrix wants them; nothing beyond its width.

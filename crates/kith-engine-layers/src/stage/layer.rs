@@ -9,10 +9,10 @@ use crate::{
     adapter::{Part, Place},
     cache::Room,
     family::Gate,
-    weights::{Forward, Heads, Inner, Layer},
+    weights::{Forward, Heads, Inner},
 };
 use kith_kernels::{
-    Activations, Matrix, Pool, Product, Set, announce,
+    Activations, Matrix, Pool, Product, Set,
     attention::{AttentionShape, Span, attend},
     multiply, vector,
 };
@@ -32,7 +32,6 @@ impl Stage {
     /// Layer `number` of the window. `normed` holds the states after its first norm, and afterwards those after the next layer's.
     pub(super) fn layer(&mut self, number: usize, tokens: usize, nexts: &mut [Next<'_>]) {
         self.project(number, tokens);
-        announce(&self.pool, tokens, &[&self.layers[number].output]);
         self.rotate(number);
         self.remember(number, nexts);
         self.attend(number, nexts);
@@ -42,9 +41,6 @@ impl Stage {
         let wanted = Wanted::by(&[&layer.output], self.adapting.shares());
         wanted.load(&mut self.activations, &self.pool, set, &self.buffers.attended, attended);
         multiply(&self.pool, set, &self.activations, &mut [Product { matrix: &layer.output, out }]);
-        if let Forward::Dense(inner) = &layer.forward {
-            announce(&self.pool, tokens, &[&inner.gate, &inner.up]);
-        }
         let place = Place::new(self.window.layers.start + number, Part::Output);
         self.adapting.add(&self.pool, set, &self.activations, &mut [(place, &mut *out)]);
         if let Some(bias) = &layer.output_bias {
@@ -70,11 +66,6 @@ impl Stage {
                 feed.forward(inner, out);
             }
             Forward::Experts(..) => self.experts(number, tokens),
-        }
-        match (self.layers.get(number + 1), &self.head) {
-            (Some(Layer { heads: next, .. }), _) => announce(&self.pool, tokens, &[&next.queries, &next.keys, &next.values]),
-            (None, Some(head)) => announce(&self.pool, tokens, &[&head.output]),
-            (None, None) => {}
         }
         self.join(number, true);
     }
@@ -316,7 +307,6 @@ impl Feed<'_> {
         let (gate, up) = (sized(self.buffers.0, length), sized(self.buffers.1, length));
         let mut products = [Product { matrix: &inner.gate, out: &mut *gate }, Product { matrix: &inner.up, out: &mut *up }];
         multiply(self.pool, set, self.activations, &mut products);
-        announce(self.pool, self.activations.count(), &[&inner.down]);
         let (shares, work) = (self.adapted.0, &mut *self.adapted.1);
         let place = |part| Place { part, ..self.place };
         let mut outs = [(place(Part::Gate), &mut *gate), (place(Part::Up), &mut *up)];
