@@ -27,7 +27,7 @@ use steps::join;
 /// Positions of a page.
 pub const PAGE: usize = 64;
 /// Queries that a thread takes through the pages together, at most.
-const TOGETHER: usize = 48;
+const TOGETHER: usize = 96;
 /// Queries of a tile for which it pays to work on pages apart, at most.
 const FEW: usize = 16;
 /// Pages for which it pays, at least.
