@@ -232,20 +232,12 @@ fn few_columns(matrix: &Matrix, threads: usize) -> usize {
 
 /// Columns to take together where `left` are left: 8 where there are 32 vector registers, else up to 4.
 fn width(set: Set, left: usize) -> usize {
-    match set.kind() {
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 if left >= TILE => TILE,
-        _ => left.min(FEW),
-    }
+    if set.is_wide() && left >= TILE { TILE } else { left.min(FEW) }
 }
 
 /// Panels to take together with so many columns.
 fn height(set: Set, format: Format, columns: usize) -> usize {
-    match set.kind() {
-        #[cfg(target_arch = "x86_64")]
-        Kind::Avx512 if columns == TILE && !format.is_float() => HEIGHT,
-        _ => 1,
-    }
+    if set.is_wide() && columns == TILE && !format.is_float() { HEIGHT } else { 1 }
 }
 
 /// The products of one panel with the first `count` (1 to 4, or 8) columns of `inputs`, or of two as [`height`] says.

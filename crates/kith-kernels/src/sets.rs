@@ -92,6 +92,18 @@ impl Set {
         }
     }
 
+    /// Whether it has 32 registers as wide as a panel.
+    pub(crate) const fn is_wide(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        {
+            matches!(self.0, Kind::Avx512)
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        {
+            false
+        }
+    }
+
     /// The code path to take.
     pub(crate) const fn kind(self) -> Kind {
         self.0

@@ -15,6 +15,7 @@ pub(super) const SHARING: usize = 32;
 pub(super) const MOST: usize = 6;
 
 /// Rows of `lanes` values each; `lanes` is a multiple of 8.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "what is read afterwards is asked for there alone"))]
 #[derive(Clone, Copy)]
 pub(super) enum Rows<'a> {
     /// As f32.
