@@ -44,7 +44,7 @@ const VOCABULARY_ENTRY: u64 = 512;
 #[derive(Clone)]
 pub struct LayersEngine {
     threads: usize,
-    /// How many of them may work at a time, in all models together.
+    /// How many threads of each model may work at a time.
     cores: Limit,
     entropy: Entropy,
     panels: Option<PathBuf>,

@@ -143,7 +143,7 @@ pub trait Engine: Send + Sync + 'static {
         false
     }
 
-    /// Lets all models of this engine work on so many of the processor's cores from their next step on; `None` is on as many as the engine was made for.
+    /// Lets each model of this engine work on so many of the processor's cores from its next step on; `None` is on as many as the engine was made for.
     /// An engine that cannot change that goes on as it was.
     fn use_cores(&self, _cores: Option<usize>) {}
 

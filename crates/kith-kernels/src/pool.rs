@@ -172,8 +172,9 @@ impl Pool {
         }
         shared.take_parts(job, 0);
         shared.finish();
-        drop(turn);
+        // Before the turn is another's, whose panic it then could be.
         let panic = shared.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(turn);
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
@@ -252,9 +253,10 @@ impl Shared {
         let done = catch_unwind(AssertUnwindSafe(|| {
             for run in 0..job.runs {
                 let run = (thread + run) % job.runs;
-                let end = job.parts_of(run).end;
-                loop {
-                    let part = self.next[run].0.fetch_add(1, Ordering::Relaxed);
+                let (next, end) = (&self.next[run].0, job.parts_of(run).end);
+                // A look at a run that has been done leaves its counter with the others.
+                while next.load(Ordering::Relaxed) < end {
+                    let part = next.fetch_add(1, Ordering::Relaxed);
                     if part >= end {
                         break;
                     }

@@ -245,6 +245,7 @@ fn fill(set: Set, matrix: &Matrix, panels: &[u8], inputs: &Inputs<'_>, count: us
     let format = matrix.format();
     #[cfg(target_arch = "x86_64")]
     if let (Kind::Avx512, Inputs::Codes(inputs)) = (set.kind(), inputs)
+        && count == TILE
         && panels.len() > matrix.panel_bytes()
     {
         let (first, second) = panels.split_at(matrix.panel_bytes());

@@ -183,6 +183,7 @@ impl LiveConfig {
     /// Follows the clock, and what others do on this machine, until the node stops.
     pub async fn watch(this: Weak<Self>, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -131,9 +131,11 @@ fn a_hundred_columns_have_the_bits_of_each_alone() {
 #[test]
 fn extremes_of_codes_overflow_nowhere() {
     let pool = Pool::new(1);
+    // As many rows and columns as the largest tile takes, and one of each more.
+    const ROWS: usize = 33;
     for format in Format::ALL.into_iter().filter(|format| !format.is_float()) {
         for fill in [0xffu8, 0x00, 0x80, 0x7f] {
-            let mut bytes = vec![fill; format.row_bytes(512).unwrap() * 16];
+            let mut bytes = vec![fill; format.row_bytes(512).unwrap() * ROWS];
             for block in bytes.chunks_exact_mut(format.block_bytes()) {
                 // Every place where a format has a half: what is not one is a code, and any code will do.
                 for at in [0, 2, 80, 82, 108, 208] {
@@ -142,9 +144,9 @@ fn extremes_of_codes_overflow_nowhere() {
                     }
                 }
             }
-            let matrix = Matrix::repack(&pool, format, 16, 512, &bytes).unwrap();
+            let matrix = Matrix::repack(&pool, format, ROWS, 512, &bytes).unwrap();
             for sign in [1.0, -1.0] {
-                let values = vec![sign; 512];
+                let values = vec![sign; 9 * 512];
                 let truth = bits(&product(&pool, Set::scalar(), &matrix, &values));
                 for set in Set::available() {
                     assert_eq!(bits(&product(&pool, *set, &matrix, &values)), truth, "{format:?} {fill:x} {}", set.name());
@@ -198,10 +200,10 @@ proptest! {
         format in prop::sample::select(Format::ALL.to_vec()),
         rows in 1usize..34,
         blocks in 1usize..4,
-        count in 1usize..6,
+        count in 1usize..10,
         seed in any::<u64>(),
         sane in any::<bool>(),
-        values in prop::collection::vec(any_value(), 6 * 1024),
+        values in prop::collection::vec(any_value(), 9 * 768),
     ) {
         let depth = blocks * format.block_len().max(32);
         let pool = Pool::new(1);

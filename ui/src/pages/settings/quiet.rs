@@ -118,7 +118,7 @@ fn Rows(read: Read<ScheduleView>) -> impl IntoView {
                 <Entry id="quiet-zone" value=Signal::derive(move || read.with(|plan| plan.time_zone.clone()).unwrap_or_default())
                     commit=zone note=zone_saver.note hint="local"/>
             </Row>
-            <Row id="quiet-parallel" name="Answers at once" help=help("For each model, in quiet hours. Half of the processor is left alone then.") note=count_saver.note>
+            <Row id="quiet-parallel" name="Answers at once" help=help("For each model, in quiet hours. A model works on half of the cores then.") note=count_saver.note>
                 <Entry id="quiet-parallel" value=Signal::derive(move || read.with(|plan| plan.parallel.to_string()).unwrap_or_default())
                     commit=parallel note=count_saver.note unit="answers" short=true/>
             </Row>
