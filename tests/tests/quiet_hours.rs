@@ -80,6 +80,13 @@ async fn in_quiet_hours_fewer_answers_are_written_at_once_and_afterwards_as_many
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(most_at_once(&node, &engine).await, 2);
     let state = until(&node, true).await;
+    let half = std::thread::available_parallelism().unwrap().get().div_ceil(2) as u64;
+    let given = async {
+        while !(1..=half).contains(&engine.counters().cores.load(Ordering::Relaxed)) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), given).await.expect("models are given half of the cores");
     assert_eq!((&state["until"], &state["parallel_now"]), (&json!("2026-11-21T08:00:00.000Z"), &json!(2)));
     let events = node.as_admin(Method::GET, "/api/admin/stats").send().await.unwrap().json::<Value>().await.unwrap();
     assert_eq!(events["inference"]["parallel"], 2);

@@ -52,6 +52,8 @@ pub struct Counters {
     pub tokens: AtomicU64,
     /// Answers running now.
     pub running: AtomicU64,
+    /// The cores that models were last given, the largest number for all; 0 as long as nothing was said.
+    pub cores: AtomicU64,
 }
 
 impl ScriptedEngine {
@@ -138,6 +140,10 @@ impl Engine for ScriptedEngine {
 
     fn adapts(&self, _spec: &ModelSpec) -> bool {
         self.adapts
+    }
+
+    fn use_cores(&self, cores: Option<usize>) {
+        self.counters.cores.store(cores.map_or(u64::MAX, |cores| cores as u64), Ordering::Relaxed);
     }
 
     fn estimate(&self, spec: &ModelSpec) -> Memory {
