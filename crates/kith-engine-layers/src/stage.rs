@@ -227,13 +227,29 @@ impl Stage {
         self.buffers.finished(self.set, &head.norm, self.shape.epsilon, tokens)?;
         let (width, vocabulary) = (self.shape.width, head.output.rows());
         let finished = &self.buffers.normed[..tokens.len() * width];
-        let logits = sized(&mut self.buffers.logits, tokens.len() * vocabulary);
         if tokens.is_empty() {
-            return Ok(logits);
+            return Ok(&[]);
         }
-        self.activations.load(&self.pool, self.set, finished, width);
-        multiply(&self.pool, self.set, &self.activations, &mut [Product { matrix: &head.output, out: logits }]);
+        // The head's own rounding reaches the logits as it is, and made a good quarter of their divergence from the weights' own: what 8 bits leave over of
+        // its inputs is multiplied too, while the weights are here.
+        let finer = !head.output.format().is_float();
+        let length = tokens.len() * vocabulary;
+        let logits = sized(&mut self.buffers.logits, if finer { 2 * length } else { length });
+        if finer {
+            self.activations.load_with_rests(&self.pool, self.set, finished, width);
+        } else {
+            self.activations.load(&self.pool, self.set, finished, width);
+        }
+        multiply(&self.pool, self.set, &self.activations, &mut [Product { matrix: &head.output, out: &mut *logits }]);
+        let (logits, rests) = logits.split_at_mut(length);
+        if finer {
+            let (set, rests) = (self.set, &*rests);
+            self.pool.for_chunks(logits, 4096, |chunk, logits| vector::add(set, logits, &rests[chunk * 4096..][..logits.len()]));
+        }
         let shares = self.adapting.among(tokens.iter().copied());
+        if finer && !shares.is_empty() {
+            self.activations.load(&self.pool, self.set, finished, width);
+        }
         let place = Place::new(0, Part::Head);
         self.adapting.work().add(&self.pool, self.set, &shares, &self.activations, &mut [(place, &mut *logits)]);
         if let Some(cap) = self.shape.logit_cap {

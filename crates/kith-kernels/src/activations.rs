@@ -114,6 +114,25 @@ impl Activations {
         self.quantise(pool, set, values, depth);
     }
 
+    /// The same with twice the columns: behind those given, what each code leaves over of its value, in 8 bits again. The sum of a column's product and
+    /// that of its rest is as near as one of 15 bits.
+    ///
+    /// # Panics
+    /// If `values` is no whole number of columns, or `depth` no whole number of groups.
+    pub fn load_with_rests(&mut self, pool: &Pool, set: Set, values: &[f32], depth: usize) {
+        self.load_codes(pool, set, values, depth);
+        let mut rests = std::mem::take(&mut self.values);
+        for (group, values) in self.groups.iter().zip(values.as_chunks::<GROUP>().0) {
+            rests.extend(group.codes.iter().zip(values).map(|(code, value)| f32::from(-*code).mul_add(group.scale, *value)));
+        }
+        let count = self.groups.len();
+        self.groups.resize(2 * count, Group::EMPTY);
+        quantise(set, &rests, &mut self.groups[count..]);
+        self.count *= 2;
+        rests.clear();
+        self.values = rests;
+    }
+
     fn quantise(&mut self, pool: &Pool, set: Set, values: &[f32], depth: usize) {
         /// Values that are quantised by one thread without asking the others.
         const ALONE: usize = 8192;

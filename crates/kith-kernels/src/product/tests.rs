@@ -157,6 +157,45 @@ fn extremes_of_codes_overflow_nowhere() {
 }
 
 #[test]
+fn rests_bring_a_product_near_that_of_the_values_themselves() {
+    let pool = Pool::new(2);
+    let mut noise = Noise(7);
+    let (rows, depth, count) = (40, 512, 3);
+    for format in Format::ALL.into_iter().filter(|format| !format.is_float()) {
+        let bytes = tensor(format, rows, depth, &mut noise);
+        let matrix = Matrix::repack(&pool, format, rows, depth, &bytes).unwrap();
+        let mut weights = vec![0.0; rows * depth];
+        format.dequantise(&bytes, &mut weights);
+        let values = columns(count, depth, &mut noise);
+        let finely = |set: Set, values: &[f32]| {
+            let mut activations = Activations::new();
+            activations.load_with_rests(&pool, set, values, depth);
+            let mut out = vec![0.0; activations.count() * rows];
+            multiply(&pool, set, &activations, &mut [Product { matrix: &matrix, out: &mut out }]);
+            let (products, rests) = out.split_at(out.len() / 2);
+            products.iter().zip(rests).map(|(product, rest)| product + rest).collect::<Vec<_>>()
+        };
+        let (coarse, fine) = (product(&pool, Set::best(), &matrix, &values), finely(Set::best(), &values));
+        let mut errors = [0.0f64; 2];
+        for (at, got) in [&coarse, &fine].into_iter().enumerate() {
+            for (i, got) in got.iter().enumerate() {
+                let pairs = weights[i % rows * depth..][..depth].iter().zip(&values[i / rows * depth..][..depth]);
+                errors[at] += (f64::from(*got) - pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>()).powi(2);
+            }
+        }
+        assert!(errors[1] < errors[0] / 1e3, "{format:?}: squares of errors {errors:?}");
+        for set in Set::available() {
+            assert_eq!(bits(&finely(*set, &values)), bits(&fine), "{format:?} {}", set.name());
+        }
+        let alone = finely(Set::best(), &values[depth..2 * depth]);
+        assert_eq!(bits(&alone), bits(&fine[rows..2 * rows]), "{format:?} alone");
+    }
+    let mut activations = Activations::new();
+    activations.load_with_rests(&pool, Set::best(), &[f32::NAN; 32], 32);
+    assert!(activations.groups(0..2).iter().all(|group| group.scale.is_nan()));
+}
+
+#[test]
 fn several_matrices_in_one_job_are_as_each_alone() {
     let mut noise = Noise(4);
     let pool = Pool::new(3);
