@@ -12,8 +12,8 @@ use std::arch::{asm, x86_64::*};
 /// Bytes ahead of the reading that are asked for when one or two columns wait for memory.
 const AHEAD: usize = 3072;
 
-/// Columns that [`pair`] takes.
-pub(super) const COLUMNS: usize = 8;
+/// Columns that [`pair`] takes: those of the widest tile.
+const COLUMNS: usize = super::TILE;
 
 /// Chooses the form of a format.
 macro_rules! by_format {

@@ -12,11 +12,12 @@ pub(super) trait Read: Copy {
     unsafe fn eight(self, row: usize, lane: usize) -> __m256;
 }
 
-/// f32 or halves: where they begin, and how many to a row.
+/// f32: where they begin, and how many to a row.
 #[derive(Clone, Copy)]
 pub(super) struct Single(pub *const f32, pub usize);
+/// Halves: where they begin, how many to a row, how many rows, and where the reading goes on after them.
 #[derive(Clone, Copy)]
-pub(super) struct Half(pub *const u8, pub usize);
+pub(super) struct Half(pub *const u8, pub usize, pub usize, pub *const u8);
 /// Bytes: codes, scales, lanes.
 #[derive(Clone, Copy)]
 pub(super) struct ByRows(pub *const u8, pub *const u8, pub usize);
@@ -71,23 +72,31 @@ impl Read for ByLanes {
     }
 }
 
+/// Calls a function with the right kind of reader as its first argument.
+macro_rules! by_rows {
+    ($rows:expr, $chains:ident($($argument:expr),*)) => {
+        match $rows {
+            Rows::Single(values, each) => $chains(Single(values.as_ptr(), *each), $($argument),*),
+            Rows::Half(bytes, each, after) => {
+                $chains(Half(bytes.as_ptr(), *each, $rows.count(), after.as_ptr()), $($argument),*)
+            }
+            Rows::Turned(Bytes { codes, scales, lanes }) => {
+                $chains(ByRows(codes.as_ptr(), scales.as_ptr(), *lanes), $($argument),*)
+            }
+            Rows::Straight(Bytes { codes, scales, lanes }) => {
+                $chains(ByLanes(codes.as_ptr(), scales.as_ptr(), *lanes), $($argument),*)
+            }
+        }
+    };
+}
+pub(super) use by_rows;
+
 /// # Safety
 /// AVX2, FMA and F16C are here; what [`super::run`] checks holds.
 pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, wanted: usize, factors: &[&[f32]], out: &mut [f32]) {
     let lanes = [rows.lanes(), wanted];
-    // SAFETY: the caller's promise; there are as many chains as the number says.
-    unsafe {
-        match rows {
-            Rows::Single(values, each) => chains(Single(values.as_ptr(), *each), lanes, range, factors, out),
-            Rows::Half(bytes, each, _) => chains(Half(bytes.as_ptr(), *each), lanes, range, factors, out),
-            Rows::Turned(Bytes { codes, scales, lanes: each }) => {
-                chains(ByRows(codes.as_ptr(), scales.as_ptr(), *each), lanes, range, factors, out);
-            }
-            Rows::Straight(Bytes { codes, scales, lanes: each }) => {
-                chains(ByLanes(codes.as_ptr(), scales.as_ptr(), *each), lanes, range, factors, out);
-            }
-        }
-    }
+    // SAFETY: the caller's promise.
+    unsafe { by_rows!(rows, chains(lanes, range, factors, out)) }
 }
 
 /// Lanes are given as there are and as are wanted.

@@ -2,7 +2,7 @@
 
 use super::{
     Bytes, Rows, SHARING,
-    avx2::{self, ByLanes, ByRows, Read, Single},
+    avx2::{self, ByLanes, ByRows, Half, Read, Single, by_rows},
 };
 use std::{arch::x86_64::*, ops::Range};
 
@@ -19,20 +19,8 @@ trait Wide: Read {
     fn ahead(self, _row: usize, _lane: usize) {}
 }
 
-/// Halves: where they begin, how many to a row, how many rows, and where the reading goes on after them.
-#[derive(Clone, Copy)]
-struct Half(avx2::Half, usize, *const u8);
-
 /// Bytes ahead of the reading that are asked for: keys and values in halves are read once for each token, and come from memory.
 const AHEAD: usize = 4096;
-
-impl Read for Half {
-    #[inline(always)]
-    unsafe fn eight(self, row: usize, lane: usize) -> __m256 {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.eight(row, lane) }
-    }
-}
 
 impl Wide for Single {
     #[inline(always)]
@@ -46,12 +34,12 @@ impl Wide for Half {
     #[inline(always)]
     unsafe fn sixteen(self, row: usize, lane: usize) -> __m512 {
         // SAFETY: the caller's promise.
-        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(self.0.0.add(2 * (row * self.0.1 + lane)).cast())) }
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(self.0.add(2 * (row * self.1 + lane)).cast())) }
     }
 
     #[inline(always)]
     fn ahead(self, row: usize, lane: usize) {
-        let Self(avx2::Half(rows, lanes), count, after) = self;
+        let Self(rows, lanes, count, after) = self;
         let row = row + AHEAD / (2 * lanes);
         let (from, row) = if row < count { (rows, row) } else { (after, row - count) };
         // SAFETY: a prefetch may point anywhere.
@@ -96,20 +84,7 @@ impl Wide for ByLanes {
 pub(super) unsafe fn run(rows: &Rows<'_>, range: Range<usize>, wanted: usize, factors: &[&[f32]], out: &mut [f32]) {
     let lanes = [rows.lanes(), wanted];
     // SAFETY: the caller's promise.
-    unsafe {
-        match rows {
-            Rows::Single(values, each) => chains(Single(values.as_ptr(), *each), lanes, range, factors, out),
-            Rows::Half(bytes, each, after) => {
-                chains(Half(avx2::Half(bytes.as_ptr(), *each), rows.count(), after.as_ptr()), lanes, range, factors, out);
-            }
-            Rows::Turned(Bytes { codes, scales, lanes: each }) => {
-                chains(ByRows(codes.as_ptr(), scales.as_ptr(), *each), lanes, range, factors, out);
-            }
-            Rows::Straight(Bytes { codes, scales, lanes: each }) => {
-                chains(ByLanes(codes.as_ptr(), scales.as_ptr(), *each), lanes, range, factors, out);
-            }
-        }
-    }
+    unsafe { by_rows!(rows, chains(lanes, range, factors, out)) }
 }
 
 /// Lanes are given as there are and as are wanted.

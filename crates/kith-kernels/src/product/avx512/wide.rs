@@ -2,7 +2,10 @@
 //! products. The sums of the chains lie in the results, those of a group in registers.
 
 use super::{COLUMNS, Scales, cell};
-use crate::{Group, PANEL_ROWS, product::avx2::forms::Codes};
+use crate::{
+    Group, PANEL_ROWS,
+    product::{avx2::forms::Codes, fetch},
+};
 use std::arch::{asm, x86_64::*};
 
 /// A sum for each column.
@@ -29,7 +32,7 @@ pub(super) unsafe fn pair<F: Codes>(
     let results = out.map(|out| out.as_mut_ptr().cast::<f32>());
     let asked = then.len().div_ceil(count.max(1)).next_multiple_of(64);
     for index in 0..count {
-        super::super::fetch(then.get(index * asked..((index + 1) * asked).min(then.len())).unwrap_or_default());
+        fetch(then.get(index * asked..((index + 1) * asked).min(then.len())).unwrap_or_default());
         // SAFETY: the panels have `count` groups, a head before every eight, the columns as many, and the results 16 values for each column.
         unsafe {
             if F::HEAD > 0 && index % 8 == 0 {
